@@ -1,0 +1,73 @@
+/* backend.h - where a volume's bytes finally lie: a vtable with capability flags and one narrow door.
+ *
+ * A backend serves bytes at offsets; it knows neither blocks nor caches. Requests are asynchronous,
+ * embedded in their owner, and complete exactly once on the reactor that asked, never from inside the
+ * asking call. The door (backend_io) checks what every backend may then rely on: range inside the
+ * size, alignment as the backend asked, capability present; and what every backend must keep: one completion.
+ * Errors: negative errno of the machine in done(). A short transfer is finished by the door. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include "io.h"
+
+struct backend;
+
+enum backend_cap {
+	BACKEND_WRITE = 1 << 0,
+	BACKEND_PUNCH = 1 << 1,   /* ranges can be given back and then read as zeros */
+	BACKEND_ZERO = 1 << 2,    /* ranges can be made zero without sending zeros */
+	BACKEND_FLUSH = 1 << 3,
+	BACKEND_DURABLE = 1 << 4, /* a write can be asked to be durable by itself (O_DSYNC) */
+	BACKEND_ROTATES = 1 << 5, /* a spinning disk, for VPD B1 */
+};
+
+struct backend_info {
+	uint64_t size;         /* bytes */
+	uint32_t caps;
+	uint32_t align_offset; /* offsets and lengths must be multiples of it, for direct I/O; 1: any */
+	uint32_t align_memory;
+	uint64_t max_atomic;   /* bytes that survive a power cut whole; 0: nothing promised */
+};
+
+struct backend_req {
+	enum io_disk_kind kind;
+	bool durable;
+	uint64_t off, len;
+	const struct iovec *iov;  /* borrowed until done */
+	unsigned n_iov;
+	void (*done)(struct backend_req *, int error);
+	/* the door's and the backend's own */
+	struct backend *b;
+	struct io *io;
+	struct io_disk disk;
+	struct iovec *rest;
+	uint64_t moved;
+};
+
+struct backend_ops {
+	const char *name;
+	void (*submit)(struct backend *b, struct io *io, struct backend_req *r);
+	struct backend *(*free)(struct backend *b);
+};
+
+struct backend { /* first member of each backend's struct */
+	const struct backend_ops *ops;
+	struct backend_info info;
+	const char *path; /* for messages */
+};
+
+void backend_io(struct backend *b, struct io *io, struct backend_req *r);
+struct backend *backend_free(struct backend *b); /* NULL; no request may be under way */
+
+/* A raw image or a block device. ENOENT and the like come back as -errno with a line in err. */
+struct file_params {
+	const char *path;
+	uint64_t create_size; /* nonzero: create sparse when it is not there; when it is there its size must match */
+	bool ro;
+	uint32_t block;       /* size must be a multiple of it */
+};
+int backend_file_open(struct backend **bp, const struct file_params *p, char *err, size_t err_len);
+/* backend_file_identity - device, inode for volume identity and 'already served' messages. */
+int backend_file_fd(const struct backend *b); /* -1 when it is not a file */

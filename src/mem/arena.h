@@ -1,0 +1,110 @@
+/* arena.h - buffer memory: pages of 4 KiB in arena lines of 32 KiB, handed out in runs.
+ *
+ * Shape. An arena is one page-aligned mapping. A page is named by a 32-bit number, never by an
+ * address, in everything that may outlive the process. A buddy allocator hands out contiguous runs,
+ * as long as the transfer wants them; any part of a run may be given back by itself.
+ *
+ * Ownership. A page that was taken has one reference; whoever holds a reference may read it (pin).
+ * Pages are written only by their taker, before anybody else can see them. The last arena_unref()
+ * gives the page back.
+ *
+ * Admission. Free pages are promised before they are taken: a quota is a number of pages that its
+ * owner can always get (a connection's MaxBurst and unsolicited window). What nobody was promised is
+ * open to all, except a reserve that only merges and write-back may use (ARENA_MERGE).
+ *
+ * Threads: every call from any thread; one lock, held for the buddy's few steps.
+ * Memory: kind ARENA_RAM is anonymous, never lent to an engine, and arena_unref_punch() gives pages
+ * back to the system. Kind ARENA_FILE is a shared-memory file, may be lent to engines
+ * (io_lend_memory), and never gives pages back. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include "list.h"
+
+enum {
+	ARENA_PAGE = 4096,
+	ARENA_LINE = 32768,
+	ARENA_LINE_PAGES = ARENA_LINE / ARENA_PAGE,
+	ARENA_MAX_RUN = 4096, /* pages: 16 MiB, the longest transfer */
+};
+#define PAGE_NONE UINT32_MAX
+
+enum arena_kind { ARENA_RAM, ARENA_FILE };
+
+struct run {
+	uint32_t page, n_pages;
+};
+
+struct arena;
+
+struct arena_params {
+	const char *name;
+	enum arena_kind kind;
+	uint64_t n_pages;        /* at most 2^32 - 2^16 */
+	uint64_t n_merge_pages;  /* the reserve inside n_pages */
+};
+
+int arena_new(struct arena **ap, const struct arena_params *p); /* -ENOMEM, -EINVAL, ... */
+struct arena *arena_free(struct arena *a);                      /* NULL; every page must be back */
+
+/* --- taking --- */
+struct quota {
+	struct arena *a;     /* NULL: no quota */
+	uint32_t n_granted;  /* pages promised to the owner */
+	uint32_t n_used;     /* of them, taken at present */
+};
+
+enum { ARENA_FULL = 1 }; /* named end: nothing was taken */
+enum arena_right { ARENA_OPEN, ARENA_MERGE };
+
+/* arena_grant - promise n pages to an empty quota; ARENA_FULL when the open pages do not suffice. */
+int arena_grant(struct arena *a, struct quota *q, uint32_t n);
+/* arena_revoke - the promise ends; pages still in use stay taken and are no longer the quota's. */
+void arena_revoke(struct quota *q);
+
+/* arena_take - exactly n pages (n >= 1) in as few runs as the pool allows, at most max_runs, each at
+ * most ARENA_MAX_RUN long; line_aligned asks that runs of 8 pages and more start on an arena line.
+ * Every page has one reference. From the quota first (q may be NULL), the rest from the open pages.
+ * *n_quotap says how many came out of the quota; the taker gives them back with quota_settle() when
+ * the landing ends (committed to a map or dropped). */
+int arena_take(struct arena *a, enum arena_right right, struct quota *q, uint32_t n, bool line_aligned,
+	struct run *runs, unsigned max_runs, unsigned *n_runsp, uint32_t *n_quotap);
+void quota_settle(struct quota *q, uint32_t n);
+
+/* arena_ref, arena_unref - one reference more or less; n pages from `page` on. */
+void arena_ref(struct arena *a, uint32_t page, uint32_t n);
+void arena_unref(struct arena *a, uint32_t page, uint32_t n);
+/* arena_unref_punch - as arena_unref(), and pages that become free are given back to the system
+ * (ARENA_RAM; elsewhere the same as arena_unref()). */
+void arena_unref_punch(struct arena *a, uint32_t page, uint32_t n);
+uint32_t arena_refs(const struct arena *a, uint32_t page); /* a snapshot */
+
+/* --- waiting for pages --- */
+/* First come, first served. fn runs on whatever thread gave pages back, with no lock held: it is
+ * meant to post. It is called once, with the wait no longer queued; the taker then tries again, and
+ * when it fails queues at the front (arena_wait(..., true)) so that it does not lose its turn. */
+struct arena_wait {
+	struct list link;
+	uint32_t n_pages;
+	void (*fn)(struct arena_wait *);
+};
+void arena_wait(struct arena *a, struct arena_wait *w, uint32_t n_pages, bool front);
+bool arena_wait_cancel(struct arena *a, struct arena_wait *w); /* false: fn has run or is running */
+
+/* --- looking --- */
+void *arena_base(const struct arena *a);
+static inline void *arena_ptr_of(void *base, uint32_t page) { return (char *)base + (uint64_t)page * ARENA_PAGE; }
+void *arena_ptr(const struct arena *a, uint32_t page);
+/* arena_offset - the address in the figures' sense: bytes from the arena's start; UINT64_MAX for
+ * memory that is not the arena's. */
+uint64_t arena_offset(const struct arena *a, const void *ptr);
+uint64_t arena_n_pages(const struct arena *a);
+uint64_t arena_n_free(const struct arena *a);
+uint64_t arena_n_lent(const struct arena *a);  /* taken pages */
+uint64_t arena_n_open(const struct arena *a);  /* free, promised to nobody, not in the reserve */
+int arena_fd(const struct arena *a);           /* ARENA_FILE's memory file, else -1 */
+
+/* arena_check - walk everything (tests): the buddy's lists, counts and references agree. */
+void arena_check(const struct arena *a);

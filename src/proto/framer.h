@@ -1,0 +1,96 @@
+/* framer.h - a byte stream becomes PDUs, and every payload byte its berth. No socket, no clock.
+ *
+ * Receiving. framer_plan() answers where the next bytes of the stream belong; whoever moves bytes
+ * fills the vectors in order and says framer_landed(n). The plan is a predictive gather:
+ *
+ *   rest of a header or payload that is under way,
+ *   then, for each Data-Out still due in the granted windows (grant order), a header slot and the
+ *   final place of its payload,
+ *   then the look-ahead tail for whatever follows.
+ *
+ * Headers are checked when they are in. Where the initiator cut its PDUs otherwise, the bytes that
+ * landed by the wrong guess are put in stream order and parsed again (copied_bytes{guess}).
+ * Safety: a predicted place lies in fresh pages of this connection's own granted windows, which
+ * nobody sees before commit; no byte counts before its header has been checked.
+ *
+ * A plan never outlives the turn: framer_plan(), one receive call, framer_landed(), with nothing in
+ * between. The scratch (tail, header slots, room for parsing again) belongs to the reactor and
+ * is lent to each plan; between turns a connection keeps only an unfinished header.
+ *
+ * The user of the framer answers through struct framer_ops; calls come in stream order. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "dpt.h"
+#include "pdu.h"
+
+enum {
+	PLAN_VECTORS = 512,
+	PLAN_BYTES = 1 << 20,   /* predicted payload in one plan, and the scratch for parsing again */
+	TAIL_SMALL = 4 << 10,
+	TAIL_LARGE = 128 << 10,
+	SINK_LEN = 64 << 10,
+	HEADER_SLOT = 64,       /* 48 + header digest, one cache line */
+};
+
+struct rx_scratch; /* one a reactor */
+int rx_scratch_new(struct rx_scratch **sp);
+struct rx_scratch *rx_scratch_free(struct rx_scratch *s);
+
+/* Where the payload of a PDU goes. */
+struct rx_target {
+	struct place place;      /* n == 0: to the sink */
+	struct window *window;   /* placed payload of a write; its cursor moves as PDUs complete. NULL: other */
+};
+
+/* What becomes of the stream after a call up. */
+enum { RX_MORE = 0, RX_STOP = 1 }; /* RX_STOP: the connection is ending, parse no further */
+
+struct framer_ops {
+	/* header - a whole header is in (AHS behind it, at bhs + 48). Fill *t for a payload of
+	 * bhs_data_len(bhs) bytes; a t left empty drains it. */
+	int (*header)(void *ctx, const uint8_t *bhs, struct rx_target *t);
+	/* payload - the PDU whose header was told last is complete (also when it has no payload). */
+	int (*payload)(void *ctx);
+};
+
+struct framer {
+	const struct framer_ops *ops;
+	void *ctx;
+	struct rx_scratch *scratch;
+	struct dpt *dpt;
+	uint32_t max_data;        /* our MaxRecvDataSegmentLength: a longer segment is never predicted */
+	uint8_t header_digest, data_digest; /* bytes: 0 or 4 */
+
+	/* where the stream stands */
+	enum { RX_HEADER, RX_PAYLOAD, RX_TRAILER } state;
+	uint32_t need;            /* bytes still missing of this part */
+	struct rx_target target;  /* RX_PAYLOAD: its place moves along */
+	uint8_t trailer[8];       /* pad and digest */
+	uint8_t trailer_len;
+	uint16_t header_len, header_have; /* header_len grows by the AHS when the BHS is in */
+	uint8_t *header;          /* unfinished header */
+	uint8_t header_buf[BHS_LEN + 4];
+	uint8_t *ahs_buf;         /* made when a first AHS comes */
+
+	/* what the plan learnt of this initiator */
+	uint32_t cut;             /* how long it cuts its Data-Outs; 0: not known yet */
+	uint8_t n_small;          /* small PDUs in a row: two make the tail large */
+	uint8_t n_wrong;          /* wrong guesses lately */
+	uint16_t careful;         /* PDUs still to take header by header */
+
+	/* the plan that is out */
+	struct plan *plan;
+};
+
+void framer_init(struct framer *f, const struct framer_ops *ops, void *ctx, struct rx_scratch *s, struct dpt *dpt);
+void framer_deinit(struct framer *f); /* safe to call twice */
+
+/* framer_plan - the vectors to receive into; borrowed until framer_landed(). Never empty.
+ * *burstp: bytes that are known to be coming (for SO_RCVLOWAT), 0 when unknown. */
+const struct iovec *framer_plan(struct framer *f, unsigned *n_iovp, uint32_t *burstp);
+/* framer_landed - n bytes have landed there (1 <= n <= the plan's). RX_STOP when a call up said so. */
+int framer_landed(struct framer *f, size_t n);
+/* framer_idle - between two PDUs, nothing unfinished: the connection may move to another reactor. */
+bool framer_idle(const struct framer *f);

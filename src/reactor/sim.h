@@ -1,0 +1,40 @@
+/* sim.h - the deterministic engine: several reactors, a network, disks and a clock from one seed.
+ *
+ * One thread. sim_step() picks the next event (a reactor's turn, bytes that arrive, a disk request that
+ * ends, a timer) by the seed; time moves only when nothing else can happen. Streams deliver what was
+ * sent in order, cut into pieces of any size and delayed. The same seed gives the same run. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include "io.h"
+
+struct sim;
+
+struct sim_params {
+	uint64_t seed;
+	unsigned n_reactors;
+	uint32_t max_piece;     /* longest piece a stream delivers at once; 0: no cut */
+	uint64_t max_delay_ns;  /* of pieces and disk requests */
+};
+int sim_new(struct sim **sp, const struct sim_params *p);
+struct sim *sim_free(struct sim *s);
+struct io *sim_io(struct sim *s, unsigned reactor);
+bool sim_step(struct sim *s);            /* false: nothing will ever happen again without the outside */
+uint64_t sim_now(const struct sim *s);
+uint64_t sim_random(struct sim *s, uint64_t below);
+
+/* The outside's end of a stream to whoever listens on the address. */
+struct sim_peer;
+int sim_connect(struct sim *s, const struct io_addr *to, struct sim_peer **pp);
+size_t sim_peer_send(struct sim_peer *p, const void *data, size_t len);   /* how much was taken */
+size_t sim_peer_recv(struct sim_peer *p, void *data, size_t len);         /* what has arrived by now */
+bool sim_peer_ended(const struct sim_peer *p);                            /* the other side closed */
+void sim_peer_close(struct sim_peer *p);                                  /* and frees */
+
+/* A disk in memory: its number stands for a descriptor in struct io_disk. Reads and writes end in any
+ * order and may overlap in time; a write that is not flushed (nor durable) may be lost or torn by sim_disk_crash(). */
+int sim_disk_new(struct sim *s, uint64_t size); /* the number, or -errno */
+void *sim_disk_bytes(struct sim *s, int disk);  /* what a reader sees now */
+void sim_disk_crash(struct sim *s, int disk);   /* keep what was durable, and of the rest what the seed says */
+void sim_disk_fail(struct sim *s, int disk, enum io_disk_kind kind, unsigned one_in, int error);

@@ -1,0 +1,144 @@
+/* scsi.h - the SCSI side of a command, as the transport sees it.
+ *
+ * Life of a command, on its session's reactor:
+ *
+ *   scsi_prepare()   when its PDU arrives, in order of arrival: CDB decoded and checked against the
+ *                    opcode table, places taken for its data-out. Never waits.
+ *   scsi_room()      while out_have < out_len: pages may be there now, try again (after ops->room)
+ *   scsi_execute()   in CmdSN order, when all of out_len is in (at once when there is none)
+ *   ops->done        once, never from inside scsi_prepare(); may come from inside scsi_execute(): status,
+ *                    sense and data-in are set
+ *   scsi_release()   after the transport has sent what it wanted: pages are unpinned, memory given back
+ *
+ *   scsi_abort()     at any time between prepare and done: a command that has not been executed ends at
+ *                    once and without done; of one that has, done still comes, when none of
+ *                    its I/O can reach the backend any more, with `aborted` set.
+ *
+ * Errors of the peer are statuses with sense (sense.tbl); of the machine: HARDWARE ERROR or BUSY. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include "arena.h"
+#include "io.h"
+#include "list.h"
+
+struct lu;
+struct scsi_cmd;
+
+enum { SCSI_SENSE_MAX = 96, SCSI_CDB_MAX = 16 };
+
+enum scsi_status {
+	SCSI_GOOD = 0x00,
+	SCSI_CHECK_CONDITION = 0x02,
+	SCSI_CONDITION_MET = 0x04,
+	SCSI_BUSY = 0x08,
+	SCSI_RESERVATION_CONFLICT = 0x18,
+	SCSI_TASK_SET_FULL = 0x28,
+	SCSI_ACA_ACTIVE = 0x30,
+	SCSI_TASK_ABORTED = 0x40,
+};
+
+/* Named sense conditions (scsi/sense.tbl): key, ASC, ASCQ. Handlers and the transport name them. */
+enum sense {
+	SENSE_NONE,
+#define SENSE(e, key, asc, ascq, text) SENSE_##e,
+#include "sense.tbl"
+#undef SENSE
+	N_SENSES
+};
+
+/* The logical units that one target (node) shows, by LUN. Read-only after start (later: changed by posts). */
+struct lu_map {
+	struct lu *lu[16384]; /* flat addressing reaches 16383 (SAM-5 4.7.7.4) */
+	unsigned n;           /* highest LUN in use + 1 */
+};
+
+/* An I_T nexus as SCSI sees it: one iSCSI session. Owned by the session; its reactor's only. */
+struct nexus {
+	struct lu_map *luns;
+	char initiator[224];      /* iSCSI initiator port name: "name,i,0xISID" */
+	char target[224];         /* target port name: "name,t,0xTPGT" */
+	uint16_t port;            /* relative target port identifier, 1 .. */
+	struct quota *quota;      /* landings draw on it (one arena at a time; see nexus_quota) */
+	/* nexus_quota - the quota of this session for pages of arena `a`; NULL: none */
+	struct quota *(*find_quota)(struct nexus *, struct arena *a);
+	struct list ua;           /* pending unit attentions, scsi's own */
+};
+void nexus_init(struct nexus *n);   /* lists; power-on unit attention is raised here when the LU asks for it */
+void nexus_deinit(struct nexus *n); /* safe to call twice */
+
+struct scsi_ops {
+	void (*done)(struct scsi_cmd *);
+	void (*room)(struct scsi_cmd *); /* pages may be there: call scsi_room() */
+};
+
+struct scsi_cmd {
+	/* the transport's, before scsi_prepare() */
+	const struct scsi_ops *ops;
+	struct io *io;
+	struct nexus *nexus;
+	uint64_t lun;            /* eight bytes as on the wire, host order */
+	uint8_t cdb[SCSI_CDB_MAX];
+	uint8_t attr;            /* RFC 7143 11.3.1 */
+	bool read, write;        /* R and W bits */
+	uint32_t edtl;           /* Expected Data Transfer Length */
+	uint32_t unsolicited;    /* bytes that come unasked: places are needed for them before all */
+	bool line_policy;        /* --r2t line: landings in whole arena lines */
+
+	/* scsi_prepare()'s answer */
+	uint32_t out_len;        /* data-out that the device takes, <= edtl; 0: none */
+	uint32_t out_have;       /* of them, bytes that have a place */
+	uint32_t out_full;       /* what the CDB asks for, before edtl cut it (residual) */
+	const struct iovec *out_iov; /* places of [0, out_have); may move when out_have grows */
+	unsigned n_out_iov;
+
+	/* at done */
+	bool aborted;
+	uint8_t status;
+	uint8_t sense_len;
+	uint8_t sense[SCSI_SENSE_MAX]; /* fixed or descriptor format, ready for the wire */
+	const struct iovec *in_iov;    /* data-in; borrowed until scsi_release() */
+	unsigned n_in_iov;
+	uint64_t in_len;               /* what the device wants to send; the transport cuts it at edtl */
+
+	/* SCSI's own */
+	struct lu *lu;
+	const struct scsi_opcode *row;
+	struct scsi_body *body;
+	uint32_t lun_gen;
+	enum { SCSI_IDLE, SCSI_PREPARED, SCSI_RUNNING, SCSI_DONE } state;
+};
+
+void scsi_prepare(struct scsi_cmd *c);
+void scsi_room(struct scsi_cmd *c);
+void scsi_execute(struct scsi_cmd *c);
+bool scsi_abort(struct scsi_cmd *c); /* true: ended at once, no done will come; scsi_release() is still owed */
+void scsi_release(struct scsi_cmd *c);
+
+/* scsi_fail - for the transport's own verdicts (refusal.tbl): CHECK CONDITION with a named sense instead of
+ * execution; the landing is dropped. status, sense are set at once; no done comes. */
+void scsi_fail(struct scsi_cmd *c, enum sense why);
+
+/* scsi_lun_flat - the wire's eight bytes to a LUN number (peripheral and flat addressing); -1: neither. */
+int scsi_lun_flat(uint64_t lun);
+uint64_t scsi_lun_wire(unsigned lun);
+
+/* --- logical units --- */
+struct volume;
+
+struct lu_params {
+	struct volume *volume;   /* taken: lu_free() frees it */
+	unsigned lun;
+	const char *target;      /* for identification */
+	uint32_t block, physical; /* bytes */
+	bool ro, removable;
+	uint8_t uuid[16];
+};
+int lu_new(struct lu **lp, const struct lu_params *p);
+struct lu *lu_free(struct lu *l); /* no command may be under way */
+struct volume *lu_volume(const struct lu *l);
+/* lu_reset - LOGICAL UNIT RESET, on any reactor: commands prepared before it no longer commit. The
+ * transport aborts the tasks of every session and answers when all reactors have said so. */
+void lu_reset(struct lu *l);

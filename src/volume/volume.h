@@ -1,0 +1,135 @@
+/* volume.h - a volume's content: the map, landings, commit, the page cache.
+ *
+ * The map goes from map line (eight pages of 4 KiB) to eight entries; an entry is `backend` (not
+ * cached), `zero`, `clean page`, `dirty page`, `written page`, `zero-dirty` (the last three come with
+ * write-back). Pages are immutable once committed: a WRITE lands in fresh pages that nobody sees,
+ * and commit flips the map to them.
+ *   landed        all bytes are in
+ *   committed     has its place in the order; later merges build on it
+ *   shown         readers see it
+ *   durable       survives what the mode promises
+ *   acknowledged  status sent (not here)
+ * RAM: shown at commit. Write-through: shown when durable.
+ *
+ * Locks: a sharded array, one lock for a leaf of 64 map lines; an operation takes all of its range in
+ * ascending order. No lock is held while bytes move.
+ *
+ * Operations are asynchronous, embedded in their owner, complete exactly once on the reactor that
+ * asked; done may come from inside the call. Offsets and lengths are bytes, multiples of the logical
+ * block, inside the size (the caller has checked). Errors in done(): 0, a positive VOL_ end, or -errno. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include "arena.h"
+#include "backend.h"
+#include "io.h"
+#include "list.h"
+
+struct volume;
+
+enum vol_end {
+	VOL_FULL = 1,   /* no pages now */
+	VOL_STALE,      /* the generation moved on (reset): nothing was committed */
+	VOL_MISCOMPARE, /* volume_update(): the build function found a difference */
+};
+
+struct volume_params {
+	const char *name;
+	uint64_t size;           /* bytes, a multiple of block */
+	uint32_t block;          /* logical block, 512 or 4096 */
+	struct backend *backend; /* NULL: RAM. Taken: volume_free() frees it */
+	struct arena *arena;     /* RAM: its own, taken. Files: the shared cache arena, borrowed */
+};
+int volume_new(struct volume **vp, const struct volume_params *p);
+struct volume *volume_free(struct volume *v); /* NULL; no operation may be under way */
+/* volume_ram_pages - pages that an arena for a RAM volume of `size` must have: the content, and headroom
+ * for landings, merges and pages pinned by readers. */
+uint64_t volume_ram_pages(uint64_t size);
+
+uint64_t volume_size(const struct volume *v);
+struct arena *volume_arena(const struct volume *v);
+const struct backend_info *volume_backend_info(const struct volume *v); /* NULL: RAM */
+uint64_t volume_mapped_bytes(const struct volume *v); /* RAM: pages in the map */
+
+/* The generation that LOGICAL UNIT RESET moves; commits carry the one they were prepared under. */
+uint32_t volume_gen(const struct volume *v);
+void volume_gen_next(struct volume *v);
+
+/* --- landing: fresh pages for the data-out of one WRITE --- */
+enum { LANDING_RUNS = 16 };
+struct landing {
+	struct volume *v;
+	uint64_t off;            /* bytes, in the volume */
+	uint32_t len;            /* of the whole WRITE, up to 16 MiB */
+	uint32_t have;           /* [0, have) has places */
+	struct run *runs;        /* in order of the volume's pages; points at few[] until they do not suffice */
+	unsigned n_runs, room_runs;
+	struct iovec *iov;       /* the places: one vector a run, first and last cut to off and len */
+	unsigned n_iov;
+	struct run few[LANDING_RUNS];
+	struct iovec few_iov[LANDING_RUNS];
+	struct quota *quota;
+	uint32_t n_quota;        /* pages out of it */
+};
+/* landing_init takes nothing yet. landing_take - places for [0, upto): 0, VOL_FULL (what it has stays),
+ * -ENOMEM. The pages of [have, upto) come in as few runs as the arena allows. */
+void landing_init(struct landing *l, struct volume *v, uint64_t off, uint32_t len, struct quota *quota);
+int landing_take(struct landing *l, uint32_t upto, bool line_aligned);
+void landing_drop(struct landing *l); /* safe to call twice; gives all pages back unseen */
+
+/* --- operations --- */
+struct vol_op {
+	/* the caller's */
+	struct volume *v;
+	struct io *io;
+	void (*done)(struct vol_op *, int end);
+	uint64_t off;
+	uint64_t len;
+	uint32_t gen;      /* volume_gen() at prepare: commits check it under the locks */
+	bool durable;      /* FUA, or a mode that asks for it */
+
+	/* results */
+	struct iovec *iov; /* volume_read(): the bytes, until volume_unpin() */
+	unsigned n_iov;
+	uint64_t where;    /* VOL_MISCOMPARE: byte offset of the first difference, from off */
+
+	/* the volume's own */
+	struct vol_work *work;
+	struct list link;
+	struct io_work post;
+	int end;
+};
+
+/* volume_read - pin the pages of a range, whole and at one moment; missing ones are read first. Up to
+ * 16 MiB. Zero entries are shown as vectors into one shared page of zeros. */
+void volume_read(struct vol_op *op);
+void volume_unpin(struct vol_op *op); /* owed after every volume_read(); safe to call twice */
+
+/* volume_base - make the base pages of a partial first and last page resident, no more; called when a
+ * landing begins so that commit need not wait. Best effort, no completion. */
+void volume_base(struct volume *v, struct io *io, uint64_t off, uint64_t len);
+
+/* volume_commit - the landing's bytes become the content of [op->off, op->off + op->len); takes the landing's pages
+ * whatever the end is. Partial pages are merged with the newest committed ones, optimistically. */
+void volume_commit(struct vol_op *op, struct landing *l);
+
+/* volume_update - replace a range by what `build` makes of the newest committed content, page by page, whole
+ * or not at all (COMPARE AND WRITE, ORWRITE). Up to 16 MiB. build: `base` are the bytes [at, at + len) of the
+ * range as committed, `fresh` is where to write all of them; may be called again with another base when a
+ * commit came between. 0, or VOL_MISCOMPARE with *wherep the offset within this piece. */
+typedef int (*vol_build_fn)(void *ctx, uint64_t at, uint32_t len, const uint8_t *base, uint8_t *fresh, uint32_t *wherep);
+void volume_update(struct vol_op *op, vol_build_fn build, void *ctx);
+
+/* volume_zero - the range reads as zeros. unmap: whole pages are given back to the system or punched
+ * where the backend can; else they stay allocated where that is the backend's way. Any length: steps of
+ * 64 map lines with the reactor in between, atomic for each page only. */
+void volume_zero(struct vol_op *op, bool unmap);
+/* volume_same - the range is filled with copies of one logical block (WRITE SAME). block is borrowed. */
+void volume_same(struct vol_op *op, const void *block);
+/* volume_flush - all that was committed to the range before it is durable. */
+void volume_flush(struct vol_op *op);
+/* volume_cancel - a long operation ends between two steps, with VOL_STALE; others just run to their end.
+ * done comes as always. */
+void volume_cancel(struct vol_op *op);

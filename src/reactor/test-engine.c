@@ -782,7 +782,8 @@ static const struct engine_case cases[] = {CASE(echo), CASE(echo_ipv6), CASE(add
 	CASE(deferred_work_taken_back), CASE(timers), CASE(random_bytes), CASE(disk_write_and_read),
 	CASE(disk_zero), CASE(disk_short_at_the_end), CASE(disk_errors),
 	CASE(disk_each_is_told_once), CASE(disk_request_from_its_own_end)};
-static const struct world_kind *const kinds[] = {&world_epoll, &world_uring, &world_sim};
+static const struct world_kind *const kinds[] = {
+	&world_epoll, &world_uring, &world_uring_519, &world_uring_510, &world_sim};
 
 struct run {
 	const struct engine_case *c;
@@ -808,7 +809,7 @@ int main(void)
 	static char names[N][64];
 
 	for (unsigned i = 0; i < N; i++) {
-		runs[i] = (struct run){&cases[i / 3], kinds[i % 3]};
+		runs[i] = (struct run){&cases[i / ARRAY_LEN(kinds)], kinds[i % ARRAY_LEN(kinds)]};
 		snprintf(names[i], sizeof(names[i]), "%s: %s", runs[i].kind->name, runs[i].c->name);
 		tests[i] = (struct CMUnitTest){
 			.name = names[i], .test_func = run_case, .initial_state = &runs[i]};

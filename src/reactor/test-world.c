@@ -55,6 +55,26 @@ static bool uring_open(struct world *w)
 	return real_open(w, true);
 }
 
+static bool uring_519_open(struct world *w)
+{
+	bool open;
+
+	uring_setups_skipped = 1;
+	open = real_open(w, true);
+	uring_setups_skipped = 0;
+	return open;
+}
+
+static bool uring_510_open(struct world *w)
+{
+	bool open;
+
+	uring_setups_skipped = 2;
+	open = real_open(w, true);
+	uring_setups_skipped = 0;
+	return open;
+}
+
 static void real_close(struct world *w)
 {
 	struct real *x = w->own;
@@ -70,12 +90,12 @@ static void real_close(struct world *w)
 static bool real_step(struct world *w)
 {
 	struct real *x = w->own;
-	bool some = false;
+	bool some = false, lately = w->io[0]->now_ns - x->idle_since_ns < 1000 * 1000;
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct engine_core *e = x->engine[i];
 
-		engine_wait(e, list_empty(&e->io.deferred) ? 200 * 1000 : 0);
+		engine_wait(e, lately || !list_empty(&e->io.deferred) ? 0 : 1000 * 1000);
 		some |= engine_turn(e);
 	}
 	if (some || !x->idle_since_ns)
@@ -145,6 +165,9 @@ static int real_disk(struct world *w)
 	.recv = real_recv, .ended = real_ended, .leave = real_leave, .disk = real_disk
 const struct world_kind world_epoll = {.name = "epoll", .open = epoll_open, REAL};
 const struct world_kind world_uring = {.name = "uring", .open = uring_open, REAL};
+/* As kernels without DEFER_TASKRUN, and without COOP_TASKRUN, have it. */
+const struct world_kind world_uring_519 = {.name = "uring 5.19", .open = uring_519_open, REAL};
+const struct world_kind world_uring_510 = {.name = "uring 5.10", .open = uring_510_open, REAL};
 
 static bool sim_open(struct world *w)
 {

@@ -371,7 +371,7 @@ static void sender_waits_for_room(struct world *w)
 	struct server *s = serve(w, "127.0.0.1:0", conn_echo);
 	struct client *c = join(s);
 	struct conn *conn = s->conn[0];
-	static char out[BUFFER], in[BUFFER];
+	static char out[1 << 20], in[BUFFER];
 	size_t sent = 0, got = 0, n;
 
 	do { /* until the echo is stuck because nobody takes it */
@@ -393,7 +393,7 @@ static void reset_by_the_peer(struct world *w)
 {
 	struct server *s = serve(w, "127.0.0.1:0", conn_echo);
 	struct client *c = join(s);
-	static char zeros[BUFFER];
+	static char zeros[1 << 20];
 
 	SEND(c, "x", 1);
 	world_settle(w);

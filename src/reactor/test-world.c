@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <cmocka.h>
 #include "engine.h"
 #include "reactor.h"
 #include "sim.h"
@@ -250,4 +254,49 @@ void world_settle(struct world *w)
 
 	while (w->kind->step(w) && !(real && io_clock(w->io[0]) > end_ns))
 		;
+}
+
+/* --- each case in each world --- */
+
+static const struct world_kind *const kinds[] = {
+	&world_epoll, &world_uring, &world_uring_519, &world_uring_510, &world_sim};
+
+struct run {
+	const struct world_case *c;
+	const struct world_kind *kind;
+	char name[80];
+};
+
+static void run_case(void **state)
+{
+	const struct run *run = *state;
+	struct world w = {.kind = run->kind};
+
+	if (!w.kind->open(&w))
+		skip();
+	run->c->fn(&w);
+	w.kind->close(&w);
+}
+
+int world_main(const char *name, const struct world_case *cases, unsigned n_cases)
+{
+	unsigned n = n_cases * ARRAY_LEN(kinds);
+	struct run *runs = calloc(n, sizeof(*runs));
+	struct CMUnitTest *tests = calloc(n, sizeof(*tests));
+	int rc;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct run *run = &runs[i];
+
+		run->c = &cases[i / ARRAY_LEN(kinds)];
+		run->kind = kinds[i % ARRAY_LEN(kinds)];
+		snprintf(run->name, sizeof(run->name), "%s: %s", run->kind->name, run->c->name);
+		tests[i].name = run->name;
+		tests[i].test_func = run_case;
+		tests[i].initial_state = run;
+	}
+	rc = _cmocka_run_group_tests(name, tests, n, NULL, NULL);
+	free(tests);
+	free(runs);
+	return rc;
 }

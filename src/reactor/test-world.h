@@ -41,3 +41,14 @@ extern const struct world_kind world_epoll, world_uring, world_uring_519, world_
 	} while (0)
 
 void world_settle(struct world *w); /* let everything happen that is on its way */
+
+struct world_case {
+	const char *name;
+	void (*fn)(struct world *);
+};
+
+#define WORLD_CASE(fn)                                                                             \
+	{                                                                                          \
+#fn, fn                                                                            \
+	}
+int world_main(const char *name, const struct world_case *cases, unsigned n_cases);

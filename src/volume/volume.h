@@ -48,6 +48,10 @@ struct volume *volume_free(struct volume *v); /* NULL; no operation may be under
  * for landings, merges and pages pinned by readers. */
 uint64_t volume_ram_pages(uint64_t size);
 
+/* volume_make_room - a file volume's cache gives clean pages back until n_pages are open in the arena, for a promise
+ * (arena_grant) to come. Best effort; nothing to do for RAM. */
+void volume_make_room(struct volume *v, uint32_t n_pages);
+
 uint64_t volume_size(const struct volume *v);
 struct arena *volume_arena(const struct volume *v);
 const struct backend_info *volume_backend_info(const struct volume *v); /* NULL: RAM */
@@ -107,7 +111,8 @@ struct vol_op {
 };
 
 /* volume_read - pin the pages of a range, whole and at one moment; missing ones are read first. Up to
- * 16 MiB. Zero entries are shown as vectors into one shared page of zeros. */
+ * 16 MiB. Zero entries are shown as vectors into a shared area of zeros. The vectors are the volume's: read them,
+ * do not change them. VOL_FULL: the arena cannot hold so much beside what others hold for good. */
 void volume_read(struct vol_op *op);
 void volume_unpin(struct vol_op *op); /* owed after every volume_read(); safe to call twice */
 

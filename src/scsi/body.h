@@ -14,36 +14,35 @@
 #include "sense.h"
 #include "volume.h"
 
+/* clang-format off */
 enum {
-	BODY_INLINE = 640, /* bytes of parameter data that need no allocation */
-	BODY_PIECE =
-		1 << 20, /* bytes that a command with a cursor reads in one step: 32 map lines */
-	BODY_TURN = 32,	 /* steps that may end in one turn of the reactor */
+	BODY_INLINE = 640,    /* bytes of parameter data that need no allocation */
+	BODY_PIECE = 1 << 20, /* bytes that a command with a cursor reads in one step */
+	BODY_LINES = 64,      /* map lines that its steps may touch in one turn of the reactor */
 };
 
 struct scsi_body {
-	struct scsi_cmd *cmd; /* NULL: released while calls were on their way */
-	struct list link;     /* nexus->spare, or nexus->waiting */
-	unsigned n_calls;     /* posts and waits on their way that name this body */
-	bool busy;	      /* op is under way */
+	struct scsi_cmd *cmd;    /* NULL: released while calls were on their way */
+	struct list link;        /* nexus->spare, or nexus->waiting */
+	unsigned n_calls;        /* posts and waits on their way that name this body */
+	bool busy;               /* op is under way */
 	bool aborting;
-	bool in_abort; /* inside scsi_abort(): done must not come from there */
-	bool landed;   /* landing is in use */
-	bool pinned;   /* op was a volume_read(): volume_unpin() is owed */
-	bool waits;    /* wait is queued, or its call is on its way */
-	bool kicked;   /* kick is queued */
-	bool turned;   /* woken by the arena: has a place in its queue to keep */
+	bool in_abort;           /* inside scsi_abort(): done must not come from there */
+	bool landed;             /* landing is in use */
+	bool pinned;             /* op was a volume_read(): volume_unpin() is owed */
+	bool waits;              /* wait is queued, or its call is on its way */
+	bool kicked;             /* kick is queued */
+	bool turned;             /* woken by the arena: has a place in its queue to keep */
 
-	/* block commands */
-	uint64_t lba;
-	uint64_t off, len; /* the CDB's range, in bytes */
+	uint64_t lba;            /* block commands: the CDB's range, in blocks and in bytes */
+	uint64_t off, len;
 
 	struct vol_op op;
 	struct landing landing;
-	struct arena_wait wait; /* its fn posts `pages` */
-	struct io_work pages;	/* pages may be there */
-	struct io_work kick;	/* another landing of this nexus was given back */
-	struct io_work next;	/* the next step, or the end that scsi_abort() put off */
+	struct arena_wait wait;  /* its fn posts `pages` */
+	struct io_work pages;    /* pages may be there */
+	struct io_work kick;     /* another landing of this nexus was given back */
+	struct io_work next;     /* the next step, or the end that scsi_abort() put off */
 
 	/* commands with a cursor (cmd_run) */
 	bool (*step)(struct scsi_cmd *);
@@ -53,11 +52,12 @@ struct scsi_body {
 	uint64_t cursor;
 
 	/* parameter data, in or out */
-	uint8_t *data; /* small, or allocated */
+	uint8_t *data;           /* small, or allocated */
 	uint32_t data_len;
 	struct iovec data_iov;
 	uint8_t small[BODY_INLINE];
 };
+/* clang-format on */
 
 /* --- data-out, called by prepare --- */
 /* cmd_wish - the CDB asks for `full` bytes of data-out: how many of them come, cut to whole
@@ -83,8 +83,7 @@ struct scsi_cmd *cmd_of(struct vol_op *op);
 
 /* cmd_run - commands with a cursor. step() begins one op with cmd_stepped() as its done and says
  * true, or ends the command and says false; stepped() looks at its end and says true to go on, or
- * ends the command. No recursion, at most BODY_TURN steps a turn, scsi_abort() is seen between two.
- */
+ * ends the command. No recursion, at most BODY_LINES a turn, scsi_abort() is seen between two. */
 void cmd_run(struct scsi_cmd *c);
 void cmd_stepped(struct vol_op *op, int end);
 

@@ -19,24 +19,25 @@ enum cdb_data { CDB_NONE, CDB_IN, CDB_OUT };
  * it when reads are excluded too; refuses it when writes are. */
 enum cdb_conflict { CONFLICT_NEVER, CONFLICT_READ, CONFLICT_WRITE };
 
+/* clang-format off */
 struct scsi_opcode {
 	const char *name;
-	void (*prepare)(
-		struct scsi_cmd *); /* at arrival: fields, places for data-out; may set a verdict */
+	void (*prepare)(struct scsi_cmd *); /* at arrival: fields, places for data-out; may set a verdict */
 	void (*execute)(struct scsi_cmd *); /* in CmdSN order, data in: ends in cmd_done() */
 	uint8_t op, sa;
 	bool has_sa;
-	uint8_t len; /* of the CDB */
+	uint8_t len;                /* of the CDB */
 	enum cdb_data data;
 	enum cdb_conflict conflict;
-	bool on_ro;	   /* allowed on a write-protected unit */
-	bool when_stopped; /* allowed when stopped, or without a medium */
-	bool no_lu;	   /* answered for a LUN that is not there (SPC-4 5.10) */
-	bool ua;   /* a pending unit attention is reported instead of running it (SAM-5 5.14) */
-	bool thin; /* exists only on thinly provisioned units */
-	uint16_t seconds;	    /* recommended timeout */
+	bool on_ro;                 /* allowed on a write-protected unit */
+	bool when_stopped;          /* allowed when stopped, or without a medium */
+	bool no_lu;                 /* answered for a LUN that is not there (SPC-4 5.10) */
+	bool ua;                    /* a pending unit attention is reported instead (SAM-5 5.14) */
+	bool thin;                  /* exists only on thinly provisioned units */
+	uint16_t seconds;           /* recommended timeout */
 	uint8_t mask[SCSI_CDB_MAX]; /* bits that mean something; [0] is the opcode itself */
 };
+/* clang-format on */
 
 enum {
 #define CDB(e, ...) CDB_ROW_##e,
@@ -46,7 +47,6 @@ enum {
 };
 extern const struct scsi_opcode cdb_rows[N_CDB_ROWS]; /* ascending by op, then sa */
 
-enum { CDB_SA_NONE = -1 };
 /* cdb_find - the row; sa is looked at only when the opcode has service actions. *opp, when it is
  * not NULL, is set to whether the opcode exists at all. NULL: no such command on this unit (lu
  * NULL: on any). */

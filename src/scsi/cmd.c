@@ -380,8 +380,9 @@ struct scsi_cmd *cmd_of(struct vol_op *op)
 void cmd_run(struct scsi_cmd *c)
 {
 	struct scsi_body *b = c->body;
+	uint64_t lines = 0;
 
-	for (unsigned i = 0; i < BODY_TURN; i++) {
+	while (lines < BODY_LINES) {
 		if (b->aborting) {
 			cmd_end(c, VOL_STALE, SENSE_INTERNAL_FAILURE);
 			return;
@@ -393,6 +394,7 @@ void cmd_run(struct scsi_cmd *c)
 		b->inside = false;
 		if (!b->came)
 			return; /* cmd_stepped() goes on */
+		lines += b->op.len / ARENA_LINE + 1;
 		if (!b->stepped(c, b->end))
 			return;
 	}

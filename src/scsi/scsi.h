@@ -1,3 +1,4 @@
+/* clang-format off */
 /* scsi.h - the SCSI side of a command, as the transport sees it.
  *
  * Life of a command, on its session's reactor:
@@ -6,27 +7,25 @@
  *                    opcode table, places taken for its data-out. Never waits.
  *   scsi_room()      while out_have < out_len: pages may be there now, try again (after ops->room)
  *   scsi_execute()   in CmdSN order, when all of out_len is in (at once when there is none)
- *   ops->done        once, never from inside scsi_prepare(); may come from inside scsi_execute():
- * status, sense and data-in are set scsi_release()   after the transport has sent what it wanted:
- * pages are unpinned, memory given back
+ *   ops->done        once, never from inside scsi_prepare(); may come from inside scsi_execute(): status,
+ *                    sense and data-in are set
+ *   scsi_release()   after the transport has sent what it wanted: pages are unpinned, memory given back
  *
- *   scsi_abort()     at any time between prepare and done: a command that has not been executed
- * ends at once and without done; of one that has, done still comes, when none of its I/O can reach
- * the backend any more, with `aborted` set; never from inside.
+ *   scsi_abort()     at any time between prepare and done: a command that has not been executed ends at
+ *                    once and without done; of one that has, done still comes (not from inside), when
+ *                    none of its I/O can reach the backend any more, with `aborted` set.
  *
- * Lengths. out_len is what the device takes: whole blocks, at most edtl, and 0 for a command that
- * already has its verdict (its unsolicited data goes to the sink, its execute brings the status).
- * Residuals (RFC 7143 11.4.5) compare edtl with out_full or in_len, not with out_len. in_len is
- * what the device would send for an edtl without end; in_iov covers at least the first min(in_len,
- * edtl) bytes of it, and none when the R bit is clear.
+ * Lengths. out_len is what the device takes: whole blocks, at most edtl, and 0 for a command that already
+ * has its verdict (its unsolicited data goes to the sink, scsi_execute() brings the status). Residuals
+ * (RFC 7143 11.4.5) compare edtl with out_full, or with in_len, never with out_len. in_len is what the device
+ * would send for an EDTL without end; in_iov covers at least the first min(in_len, edtl) bytes of it, and
+ * none when the R bit is clear: data-in is cut at edtl, and at 0 without the R bit.
  *
  * Pages. A landing takes what the unsolicited bytes need, and the rest whole or not at all, so that
- * commands do not hold pages while they wait for more; ops->room comes when it is worth trying
- * again, posted, from the reactor's loop. Waiting and trying again cost nothing that must be
- * undone.
+ * commands do not hold pages while they wait for more. ops->room comes from the reactor's loop, when it is
+ * worth trying again.
  *
- * Errors of the peer are statuses with sense (sense.tbl); of the machine: HARDWARE ERROR or BUSY.
- */
+ * Errors of the peer are statuses with sense (sense.tbl); of the machine: HARDWARE ERROR or BUSY. */
 #pragma once
 
 #include <stdbool.h>
@@ -61,27 +60,25 @@ enum sense {
 	N_SENSES
 };
 
-/* The logical units that one target (node) shows, by LUN. Read-only after start (later: changed by
- * posts). */
+/* The logical units that one target (node) shows, by LUN. Read-only after start (later: changed by posts). */
 struct lu_map {
 	struct lu *lu[16384]; /* flat addressing reaches 16383 (SAM-5 4.7.7.4) */
-	unsigned n;	      /* highest LUN in use + 1 */
+	unsigned n;           /* highest LUN in use + 1 */
 };
 
 /* An I_T nexus as SCSI sees it: one iSCSI session. Owned by the session; its reactor's only. */
 struct nexus {
 	struct lu_map *luns;
-	char initiator[224]; /* iSCSI initiator port name: "name,i,0xISID" */
-	char target[224];    /* target port name: "name,t,0xTPGT" */
-	uint16_t port;	     /* relative target port identifier, 1 .. */
-	struct quota *quota; /* landings draw on it (one arena at a time; see nexus_quota) */
+	char initiator[224];      /* iSCSI initiator port name: "name,i,0xISID" */
+	char target[224];         /* target port name: "name,t,0xTPGT" */
+	uint16_t port;            /* relative target port identifier, 1 .. */
+	struct quota *quota;      /* landings draw on it (one arena at a time; see nexus_quota) */
 	/* nexus_quota - the quota of this session for pages of arena `a`; NULL: none */
 	struct quota *(*find_quota)(struct nexus *, struct arena *a);
 	/* SCSI's own */
-	struct list ua;	     /* pending unit attentions, oldest first (attention.h) */
-	struct list waiting; /* commands whose landing waits for pages, oldest first */
-	struct list spare;   /* bodies of ended commands, for the next: a READ or WRITE allocates
-				nothing */
+	struct list ua;           /* pending unit attentions, oldest first (attention.h) */
+	struct list waiting;      /* commands whose landing waits for pages, oldest first */
+	struct list spare;        /* bodies of ended commands: a READ or WRITE allocates nothing */
 };
 void nexus_init(struct nexus *n);   /* SCSI's own fields only; no unit attention is raised */
 void nexus_deinit(struct nexus *n); /* no command is left; safe to call twice */
@@ -96,18 +93,18 @@ struct scsi_cmd {
 	const struct scsi_ops *ops;
 	struct io *io;
 	struct nexus *nexus;
-	uint64_t lun; /* eight bytes as on the wire, host order */
+	uint64_t lun;            /* eight bytes as on the wire, host order */
 	uint8_t cdb[SCSI_CDB_MAX];
-	uint8_t attr;	      /* RFC 7143 11.3.1 */
-	bool read, write;     /* R and W bits */
-	uint32_t edtl;	      /* Expected Data Transfer Length */
-	uint32_t unsolicited; /* bytes that come unasked: places are needed for them before all */
-	bool line_policy;     /* --r2t line: landings in whole arena lines */
+	uint8_t attr;            /* RFC 7143 11.3.1 */
+	bool read, write;        /* R and W bits */
+	uint32_t edtl;           /* Expected Data Transfer Length */
+	uint32_t unsolicited;    /* bytes that come unasked: places are needed for them before all */
+	bool line_policy;        /* --r2t line: landings in whole arena lines */
 
 	/* scsi_prepare()'s answer */
-	uint32_t out_len;	     /* data-out that the device takes, <= edtl; 0: none */
-	uint32_t out_have;	     /* of them, bytes that have a place */
-	uint32_t out_full;	     /* what the CDB asks for, before edtl cut it (residual) */
+	uint32_t out_len;        /* data-out that the device takes, <= edtl; 0: none */
+	uint32_t out_have;       /* of them, bytes that have a place */
+	uint32_t out_full;       /* what the CDB asks for, before edtl cut it (residual) */
 	const struct iovec *out_iov; /* places of [0, out_have); may move when out_have grows */
 	unsigned n_out_iov;
 
@@ -118,7 +115,7 @@ struct scsi_cmd {
 	uint8_t sense[SCSI_SENSE_MAX]; /* fixed or descriptor format, ready for the wire */
 	const struct iovec *in_iov;    /* data-in; borrowed until scsi_release() */
 	unsigned n_in_iov;
-	uint64_t in_len; /* what the device wants to send; the transport cuts it at edtl */
+	uint64_t in_len;               /* what the device wants to send; the transport cuts it at edtl */
 
 	/* SCSI's own */
 	struct lu *lu;
@@ -131,16 +128,14 @@ struct scsi_cmd {
 void scsi_prepare(struct scsi_cmd *c);
 void scsi_room(struct scsi_cmd *c);
 void scsi_execute(struct scsi_cmd *c);
-bool scsi_abort(struct scsi_cmd
-		*c); /* true: ended at once, no done will come; scsi_release() is still owed */
+bool scsi_abort(struct scsi_cmd *c); /* true: ended at once, no done will come; scsi_release() is still owed */
 void scsi_release(struct scsi_cmd *c);
 
-/* scsi_fail - for the transport's own verdicts (refusal.tbl): CHECK CONDITION with a named sense
- * instead of execution; the landing is dropped. status, sense are set at once; no done comes. */
+/* scsi_fail - for the transport's own verdicts (refusal.tbl): CHECK CONDITION with a named sense instead of
+ * execution; the landing is dropped. status, sense are set at once; no done comes. */
 void scsi_fail(struct scsi_cmd *c, enum sense why);
 
-/* scsi_lun_flat - the wire's eight bytes to a LUN number (peripheral and flat addressing); -1:
- * neither. */
+/* scsi_lun_flat - the wire's eight bytes to a LUN number (peripheral and flat addressing); -1: neither. */
 int scsi_lun_flat(uint64_t lun);
 uint64_t scsi_lun_wire(unsigned lun);
 
@@ -148,14 +143,14 @@ uint64_t scsi_lun_wire(unsigned lun);
 struct volume;
 
 struct lu_params {
-	struct volume *volume; /* taken: lu_free() frees it */
+	struct volume *volume;   /* taken: lu_free() frees it */
 	unsigned lun;
-	const char *target;	  /* for identification */
+	const char *target;      /* for identification */
 	uint32_t block, physical; /* bytes */
 	bool ro, removable;
 	uint8_t uuid[16];
 };
-int lu_new(struct lu **lp, const struct lu_params *p);
+int lu_new(struct lu **lp, const struct lu_params *p); /* -EINVAL, -ENOMEM: the volume stays the caller's */
 struct lu *lu_free(struct lu *l); /* no command may be under way */
 struct volume *lu_volume(const struct lu *l);
 /* lu_reset - LOGICAL UNIT RESET, on any reactor: commands prepared before it no longer commit. The

@@ -4,6 +4,7 @@
  * ones count as left. Version 2 has one tree (line "0::PATH" of /proc/self/cgroup), version 1 one
  * for memory ("N:memory:PATH"). In a container the path may name groups that are not to be seen
  * from inside; then the mount's own root is our group, and the walk upwards ends there anyway. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -134,4 +135,24 @@ uint64_t sysmem_resident(const char *root)
 	if (!parse_u64(&at, UINT64_MAX / 65536, &pages))
 		return 0;
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t reserved;
+
+int sysmem_reserve(uint64_t n_bytes)
+{
+	uint64_t others = __atomic_fetch_add(&reserved, n_bytes, __ATOMIC_RELAXED);
+	uint64_t untouched = others - MIN(others, sysmem_resident(""));
+	uint64_t available = sysmem_available("");
+
+	/* What was reserved and touched is no longer available anyway. */
+	if (n_bytes <= available - MIN(available, untouched))
+		return 0;
+	sysmem_release(n_bytes);
+	return -ENOMEM;
+}
+
+void sysmem_release(uint64_t n_bytes)
+{
+	__atomic_fetch_sub(&reserved, n_bytes, __ATOMIC_RELAXED);
 }

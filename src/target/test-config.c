@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config.h"
+#include "text.h"
 
 #define REFUSES(c, words)                                                                          \
 	do {                                                                                       \

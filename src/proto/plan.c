@@ -12,6 +12,7 @@
  * Every predicted place is in pages that a granted window of this connection owns and nobody sees. */
 #include "plan.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 int rx_scratch_new(struct rx_scratch **sp)

@@ -4,6 +4,7 @@
  * framer_plan() and framer_landed(). */
 #pragma once
 
+#include "copy.h"
 #include "framer.h"
 
 enum span {

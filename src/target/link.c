@@ -8,6 +8,7 @@
  * are woken after BURST_WAIT at the latest. */
 #include "link.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "conn.h"

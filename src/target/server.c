@@ -6,6 +6,7 @@
  * when their names are known (session.c). */
 #include "server_in.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>

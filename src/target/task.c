@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include "arena.h"
 #include "be.h"
+#include "server_in.h"
 #include "session.h"
 #include "trace.h"
 #include "volume.h"

@@ -1,9 +1,9 @@
 /* pdu.c - the fields come from pdu.tbl, the rules from opcode.tbl and from pdu_rule() below.
  *
- * Reading and writing are two expansions of the same lines, so that they cannot disagree. What breaks
- * the layout itself (a length where none can be) is the end of the connection, since the stream's
- * sense is in doubt; what contradicts itself within a sound layout can be rejected by itself. Reserved
- * bits are ignored: real initiators leave odd things in them. */
+ * Reading and writing are two expansions of the same lines, so that they cannot disagree. What
+ * breaks the layout itself (a length where none can be) is the end of the connection, since the
+ * stream's sense is in doubt; what contradicts itself within a sound layout can be rejected by
+ * itself. Reserved bits are ignored: real initiators leave odd things in them. */
 #include <stddef.h>
 #include <string.h>
 #include "be.h"
@@ -149,9 +149,9 @@ static bool flags_agree(const struct pdu *p)
 	case OP_TEXT_REQUEST:
 	case OP_TEXT_RESPONSE:
 		return !(p->final && p->text.c); /* 11.10.2: C needs F 0 */
-	case OP_SCSI_RESPONSE: /* 11.4.1: at most one of each pair */
+	case OP_SCSI_RESPONSE:			 /* 11.4.1: at most one of each pair */
 		return !(p->rsp.overflow && p->rsp.underflow) &&
-			!(p->rsp.bidi_overflow && p->rsp.bidi_underflow);
+		       !(p->rsp.bidi_overflow && p->rsp.bidi_underflow);
 	case OP_DATA_IN: /* 11.7.3: S only on the last, residual flags only with S, one of them */
 		if (p->data.has_status && !p->final)
 			return false;
@@ -163,13 +163,13 @@ static bool flags_agree(const struct pdu *p)
 	}
 }
 
-/* needs_itt - may the reserved tag not stand here (11.2.1.8)? A NOP-Out that answers or only tells an
- * ExpStatSN carries it (11.18.3), as do the PDUs that a target sends of itself. */
+/* needs_itt - may the reserved tag not stand here (11.2.1.8)? A NOP-Out that answers or only tells
+ * an ExpStatSN carries it (11.18.3), as do the PDUs that a target sends of itself. */
 static bool needs_itt(const struct pdu *p)
 {
 	return p->opcode == OP_SCSI_COMMAND || p->opcode == OP_TASK_MGMT ||
-		p->opcode == OP_TEXT_REQUEST || p->opcode == OP_LOGOUT_REQUEST ||
-		p->opcode == OP_DATA_OUT;
+	       p->opcode == OP_TEXT_REQUEST || p->opcode == OP_LOGOUT_REQUEST ||
+	       p->opcode == OP_DATA_OUT;
 }
 
 int pdu_decode(struct pdu *p, const uint8_t bhs[BHS_LEN])
@@ -188,7 +188,8 @@ int pdu_decode(struct pdu *p, const uint8_t bhs[BHS_LEN])
 	p->immediate = row->immediate && (bhs[0] & I_BIT);
 	values_ok = get_fields(p, bhs);
 
-	if (p->ahs_len_words && p->opcode != OP_SCSI_COMMAND) /* 11.2.2: both AHS types are a command's */
+	if (p->ahs_len_words &&
+		p->opcode != OP_SCSI_COMMAND) /* 11.2.2: both AHS types are a command's */
 		return CTR_REFUSED_LENGTH;
 	if (p->data_len && row->data == DATA_NONE)
 		return CTR_REFUSED_LENGTH;

@@ -11,7 +11,7 @@ enum { ROOM_FIRST = 512, KEY_NAME_MAX = 63 };
 
 void text_init(struct text *t, uint32_t max)
 {
-	*t = (struct text){ .max = max };
+	*t = (struct text){.max = max};
 }
 
 void text_deinit(struct text *t)
@@ -25,7 +25,8 @@ void text_clear(struct text *t)
 	t->len = 0;
 }
 
-/* make_room - for `len` more bytes. The sums are made in 64 bit and compared before anything is taken. */
+/* make_room - for `len` more bytes. The sums are made in 64 bit and compared before anything is
+ * taken. */
 static int make_room(struct text *t, uint64_t len)
 {
 	uint64_t need = t->len + len, room = t->room ? t->room : ROOM_FIRST;
@@ -91,7 +92,7 @@ int text_addf(struct text *t, const char *key, const char *fmt, ...)
 static bool key_byte(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		(c && strchr(".-+@_#", c));
+	       (c && strchr(".-+@_#", c));
 }
 
 static bool key_name_valid(const char *name)
@@ -135,8 +136,8 @@ int text_next(struct text *t, uint32_t *posp, char **keyp, char **valuep)
 /* 4.2.7.2: after the stringprep profile these and what lies above ASCII remain. */
 static bool name_byte(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == ':' ||
-		c >= 0x80;
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+	       c == ':' || c >= 0x80;
 }
 
 static bool hex_digits(const char *s, size_t n)

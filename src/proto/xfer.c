@@ -8,7 +8,7 @@ int xfer_init(struct xfer *x, const struct xfer_limits *lim, uint32_t edtl, uint
 {
 	uint32_t unasked_max = MIN(lim->first_burst, edtl); /* 13.14 */
 
-	*x = (struct xfer){ .length = MIN(wanted, edtl), .immediate = immediate_len };
+	*x = (struct xfer){.length = MIN(wanted, edtl), .immediate = immediate_len};
 	x->unsolicited = final ? immediate_len : MAX(unasked_max, immediate_len);
 	x->granted = x->unsolicited;
 
@@ -21,7 +21,8 @@ int xfer_init(struct xfer *x, const struct xfer_limits *lim, uint32_t edtl, uint
 	return XFER_OK;
 }
 
-bool xfer_next(struct xfer *x, const struct xfer_limits *lim, uint32_t have, uint32_t *offp, uint32_t *lenp)
+bool xfer_next(struct xfer *x, const struct xfer_limits *lim, uint32_t have, uint32_t *offp,
+	uint32_t *lenp)
 {
 	uint32_t end = MIN(have, x->length);
 
@@ -46,7 +47,8 @@ void xfer_undo(struct xfer *x, uint32_t off, uint32_t len)
 
 void xfer_arrived(struct xfer *x, uint32_t len, bool window_done)
 {
-	check(len <= xfer_total(x) - x->arrived); /* each window has bounded its own bytes already */
+	check(len <=
+		xfer_total(x) - x->arrived); /* each window has bounded its own bytes already */
 	x->arrived += len;
 	if (window_done) {
 		check(x->n_open > 0);

@@ -118,8 +118,6 @@ void rx_data_out_header(struct conn *c, struct rx_target *target)
 		break;
 	case DATA_OUT_REFUSED:
 		conn_refuse(c, why, w ? w->task : NULL);
-		if (e && h.final && e->state == DPT_DRAINING)
-			dpt_close(&c->dpt, e); /* the sequence ended with this very PDU */
 		break;
 	}
 }

@@ -144,8 +144,10 @@ static void residual(const struct task *t, bool *overp, bool *underp, uint32_t *
 {
 	uint64_t expected = t->scsi.edtl, moved = 0;
 
-	if (t->scsi.status == SCSI_GOOD || t->scsi.status == SCSI_CONDITION_MET || !t->failed)
-		moved = t->scsi.write ? t->scsi.out_full : 0;
+	if (t->scsi.write && t->scsi.status == SCSI_CHECK_CONDITION)
+		moved = t->failed ? 0 : t->scsi.out_len;
+	else if (t->scsi.write)
+		moved = t->scsi.out_full;
 	if (t->scsi.in_len)
 		moved = t->scsi.in_len;
 	if (!t->scsi.read && !t->scsi.write)
@@ -372,7 +374,7 @@ void task_immediate_in(struct task *t)
 void task_data_in(struct task *t, struct window *w, struct dpt_entry *e, uint32_t len)
 {
 	struct conn *c = t->c;
-	bool full = !c->dpt.n_free;
+	bool full = c->dpt.n_granted + c->dpt.n_draining >= TAG_OTHER_FIRST;
 
 	if (trace_on)
 		trace_data(t, w, e ? dpt_tag(&c->dpt, e) : TAG_NONE, len);
@@ -386,7 +388,7 @@ void task_data_in(struct task *t, struct window *w, struct dpt_entry *e, uint32_
 			dpt_close(&c->dpt, e);
 	}
 	task_go(t);
-	if (full && c->dpt.n_free && c->state == CONN_FULL)
+	if (full && !window_left(w) && c->state == CONN_FULL)
 		session_grant(t->s);
 }
 

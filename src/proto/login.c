@@ -106,8 +106,10 @@ static void respond(struct login *l, const void *text, uint32_t len)
 	l->rsp_text_len = len;
 }
 
-__attribute__((format(printf, 3, 4))) static enum login_step fail(
-	struct login *l, enum login_status status, const char *fmt, ...)
+static enum login_step fail(struct login *l, enum login_status status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static enum login_step fail(struct login *l, enum login_status status, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -165,6 +167,8 @@ static enum login_step nego_failed(struct login *l, int r)
 {
 	if (r == -ENOMEM)
 		return fail(l, LOGIN_OUT_OF_RESOURCES, "out of memory");
+	if (r == NEGO_TOO_LONG)
+		return fail(l, LOGIN_INITIATOR_ERROR, "more keys than can be answered");
 	return fail(l, LOGIN_INITIATOR_ERROR, "%s", l->state->nego.why);
 }
 

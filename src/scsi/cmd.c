@@ -128,24 +128,31 @@ static void stop_waiting(struct scsi_body *b)
 	}
 }
 
+/* pages_missing - what the next landing_take() will ask the arena for. */
+static uint32_t pages_missing(const struct scsi_cmd *c)
+{
+	const struct landing *l = &c->body->landing;
+	uint64_t first = l->off / ARENA_PAGE;
+	uint64_t n = (l->off + l->len - 1) / ARENA_PAGE - first + 1;
+
+	if (c->line_policy)
+		n = round_up(n + first % ARENA_LINE_PAGES, ARENA_LINE_PAGES);
+	return (uint32_t)n - l->n_pages;
+}
+
 static void wait_for_pages(struct scsi_cmd *c)
 {
 	struct scsi_body *b = c->body;
-	uint64_t first = (b->landing.off + c->out_have) / ARENA_PAGE;
-	uint64_t last = (b->landing.off + c->out_len - 1) / ARENA_PAGE;
 
-	if (!list_linked(&b->link)) {
-		if (b->turned)
-			list_push_front(&c->nexus->waiting, &b->link);
-		else
-			list_push_back(&c->nexus->waiting, &b->link);
-	}
+	if (!list_linked(&b->link))
+		list_push_back(&c->nexus->waiting, &b->link);
 	if (b->waits)
 		return;
 	b->waits = true;
 	b->n_calls++;
 	b->op.io = c->io; /* where on_pages() posts to */
-	arena_wait(volume_arena(b->landing.v), &b->wait, (uint32_t)(last - first + 1), b->turned);
+	b->wait.quota = b->landing.quota;
+	arena_wait(volume_arena(b->landing.v), &b->wait, pages_missing(c), b->turned);
 }
 
 /* kick_waiting - pages of this nexus may have come back: let the command that waits longest try. */
@@ -241,6 +248,17 @@ static int take_pages(struct scsi_cmd *c, bool turn)
 	return end;
 }
 
+/* is_turn - who comes new does not overtake those who wait, except with what his quota promises
+ * him. */
+static bool is_turn(struct scsi_cmd *c, struct arena *a)
+{
+	const struct quota *q = c->body->landing.quota;
+
+	if (!list_empty(&c->nexus->waiting))
+		return false;
+	return !arena_waited(a) || (q && q->a && q->n_granted - q->n_used >= pages_missing(c));
+}
+
 void cmd_landing(struct scsi_cmd *c, uint64_t off)
 {
 	struct scsi_body *b = c->body;
@@ -254,7 +272,7 @@ void cmd_landing(struct scsi_cmd *c, uint64_t off)
 	landing_init(
 		&b->landing, v, off, c->out_len, n->find_quota ? n->find_quota(n, a) : n->quota);
 	b->landed = true;
-	end = take_pages(c, list_empty(&n->waiting));
+	end = take_pages(c, is_turn(c, a));
 	if (end == VOL_FULL && (uint64_t)c->out_len + ARENA_PAGE > arena_n_pages(a) * ARENA_PAGE)
 		end = -ENOBUFS; /* it can never have them */
 	if (end == VOL_FULL)

@@ -297,5 +297,6 @@ int framer_landed(struct framer *f, size_t n)
 			break;
 		}
 	}
+	f->unread = w.left;
 	return rc;
 }

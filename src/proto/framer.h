@@ -68,6 +68,7 @@ struct framer {
 	uint32_t need;            /* bytes still missing of this part */
 	uint32_t pdu_len;         /* data segment of the PDU under way */
 	struct rx_target target;  /* its place moves along */
+	size_t unread;
 	uint8_t trailer[8];       /* pad and digest */
 	uint16_t header_have;     /* of an unfinished header; its length is header_have + need */
 	uint8_t bhs[BHS_LEN + 4];
@@ -95,5 +96,7 @@ size_t framer_plan_len(const struct framer *f);
 uint32_t framer_due(const struct framer *f, uint32_t most);
 /* framer_move - another reactor's scratch from now on. */
 static inline void framer_move(struct framer *f, struct rx_scratch *s) { f->scratch = s; }
-/* framer_idle - between two PDUs, nothing unfinished: the connection may move to another reactor. */
+/* framer_unread - bytes of the last walk behind an RX_STOP: landed and not parsed. */
+static inline size_t framer_unread(const struct framer *f) { return f->unread; }
+/* framer_idle - between two PDUs, nothing unfinished. */
 bool framer_idle(const struct framer *f);

@@ -247,6 +247,8 @@ int conn_rx_landed(struct conn *c, size_t n)
 	c->walking = true;
 	rc = framer_landed(&c->framer, n);
 	c->walking = false;
+	if (c->moving && (framer_unread(&c->framer) || !framer_idle(&c->framer)))
+		conn_end(c, "a login request came before the answer to the one before it");
 	if (c->state == CONN_ENDING || c->moving)
 		return RX_STOP;
 	if (!list_empty(&c->parting))

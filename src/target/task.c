@@ -559,5 +559,7 @@ void task_part(struct conn *c)
 
 bool task_stalled(const struct task *t, uint64_t now_ns)
 {
-	return t->state == TASK_RECEIVING && !t->held && now_ns - t->progress_ns > stall_ns;
+	bool due = t->xfer.n_open || window_left(&t->unsolicited) || window_left(&t->immediate_data);
+
+	return t->state == TASK_RECEIVING && due && now_ns - t->progress_ns > stall_ns;
 }

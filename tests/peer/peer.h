@@ -127,7 +127,7 @@ struct peer {
 	uint32_t text_len;
 };
 
-extern unsigned peer_window_limit; /* PEER_WINDOW; 0: do not check */
+extern bool peer_strict; /* false: let pass the habits of other makers' targets (BERTH_URL) */
 
 /* A peer over any transport; takes ctx. Peers that are still open end with their case. */
 struct peer *peer_new(const struct peer_transport *t, void *ctx);

@@ -122,7 +122,7 @@ static bool play(const struct scene_case *c)
 {
 	if (setjmp(back))
 		return false;
-	peer_window_limit = getenv("BERTH_URL") ? 0 : PEER_WINDOW;
+	peer_strict = !getenv("BERTH_URL");
 	daemon_start(&server, c->args, c->file ? NULL : c->ram ? c->ram : "64M", c->file);
 	c->run(&server);
 	peer_close_all();

@@ -556,15 +556,26 @@ bool scsi_abort(struct scsi_cmd *c)
 	}
 }
 
-void scsi_fail(struct scsi_cmd *c, enum sense why)
+static void end_prepared(struct scsi_cmd *c)
 {
 	check(c->state == SCSI_PREPARED);
 	if (c->body)
 		drop_landing(c);
 	c->in_len = 0;
 	c->n_in_iov = 0;
-	sense_set(c, why);
 	c->state = SCSI_DONE;
+}
+
+void scsi_fail(struct scsi_cmd *c, enum sense why)
+{
+	end_prepared(c);
+	sense_set(c, why);
+}
+
+void scsi_busy(struct scsi_cmd *c)
+{
+	end_prepared(c);
+	c->status = SCSI_BUSY;
 }
 
 void scsi_release(struct scsi_cmd *c)

@@ -21,7 +21,8 @@
 #include "worker.h"
 
 enum { READ_BUDGET = 16 << 20 }; /* bytes of data-in under way on a connection */
-static const uint64_t stall_ns = 30ull * 1000000000;
+static const uint64_t stall_ns = 30ull * 1000000000;  /* a window without progress */
+static const uint64_t starve_ns = 10ull * 1000000000; /* a command without pages */
 
 static void task_done(struct scsi_cmd *cmd);
 static void task_room(struct scsi_cmd *cmd);
@@ -125,6 +126,7 @@ static void task_free(struct task *t)
 	task_uncount(t);
 	windows_drain(t);
 	list_remove(&t->wait);
+	free(t->tx.owned);
 	scsi_release(&t->scsi);
 	session_remove(s, t);
 	w->n_tasks--;
@@ -557,9 +559,19 @@ void task_part(struct conn *c)
 	}
 }
 
-bool task_stalled(const struct task *t, uint64_t now_ns)
+void task_tick(struct task *t, uint64_t now_ns)
 {
-	bool due = t->xfer.n_open || window_left(&t->unsolicited) || window_left(&t->immediate_data);
+	uint64_t quiet_ns = now_ns - t->progress_ns;
 
-	return t->state == TASK_RECEIVING && due && now_ns - t->progress_ns > stall_ns;
+	if (t->state != TASK_RECEIVING || t->held || t->failed || t->parting)
+		return;
+	if (t->xfer.n_open || window_left(&t->unsolicited) || window_left(&t->immediate_data)) {
+		if (quiet_ns > stall_ns)
+			task_fail(t, SENSE_INITIATOR_TIMEOUT);
+	} else if (quiet_ns > starve_ns) {
+		/* Nothing was asked for: it is we who have no pages. */
+		scsi_busy(&t->scsi);
+		t->failed = true;
+		task_go(t);
+	}
 }

@@ -69,8 +69,10 @@ static void warn_of_strangers(const struct config *c)
 	}
 }
 
+/* block_signals - a shell starts background jobs with SIGINT ignored; here it is obeyed all the same. */
 static void block_signals(sigset_t *set)
 {
+	signal(SIGINT, SIG_DFL);
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);

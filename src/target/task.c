@@ -381,7 +381,8 @@ void task_data_in(struct task *t, struct window *w, struct dpt_entry *e, uint32_
 	if (trace_on)
 		trace_data(t, w, e ? dpt_tag(&c->dpt, e) : TAG_NONE, len);
 	window_count(w, len);
-	t->progress_ns = io_now(c->w->io);
+	if (len)
+		t->progress_ns = io_now(c->w->io);
 	xfer_arrived(&t->xfer, len, e && !window_left(w));
 	if (!window_left(w)) {
 		if (c->framer.unsolicited == w)

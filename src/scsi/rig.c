@@ -60,7 +60,8 @@ struct lu *rig_unit(struct rig *r, const struct rig_unit *u)
 		.kind = ARENA_RAM,
 		.n_pages = volume_ram_pages(u->size),
 		.n_merge_pages = 64};
-	struct volume_params vp = {.name = "rig", .size = u->size, .block = u->block};
+	struct volume_params vp = {
+		.name = "rig", .size = u->size, .block = u->block, .backend = u->backend};
 	struct lu_params lp = {.lun = u->lun,
 		.target = "iqn.2026-11.io.berth:rig",
 		.block = u->block,
@@ -136,6 +137,19 @@ static void take_in(struct rig *r, const struct scsi_cmd *c)
 	check(r->in_len == want);
 }
 
+/* Nothing is lent but what the maps hold. */
+void rig_check(const struct rig *r)
+{
+	for (unsigned i = 0; i < r->map.n; i++) {
+		struct lu *l = r->map.lu[i];
+
+		if (l)
+			check(arena_n_lent(volume_arena(l->volume)) * ARENA_PAGE <=
+				volume_mapped_bytes(l->volume) +
+					ARENA_PAGE); /* and the page of zeros */
+	}
+}
+
 void rig_finish(struct rig *r, struct scsi_cmd *c)
 {
 	scsi_execute(c);
@@ -151,14 +165,7 @@ void rig_finish(struct rig *r, struct scsi_cmd *c)
 	scsi_release(c);
 	while (rig_turn(r))
 		;
-	for (unsigned i = 0; i < r->map.n; i++) {
-		struct lu *l = r->map.lu[i];
-
-		if (l)
-			check(arena_n_lent(volume_arena(l->volume)) * ARENA_PAGE <=
-				volume_mapped_bytes(l->volume) +
-					ARENA_PAGE); /* and the page of zeros */
-	}
+	rig_check(r);
 }
 
 void rig_run(struct rig *r, unsigned lun, const uint8_t *cdb, bool read, bool write, uint32_t edtl,

@@ -58,6 +58,7 @@ struct scsi_body *body_take(struct scsi_cmd *c)
 	if (!b)
 		return NULL;
 	b->cmd = c;
+	b->home = c->io;
 	b->busy = b->aborting = b->in_abort = b->landed = b->pinned = false;
 	b->waits = b->kicked = b->turned = b->inside = b->came = false;
 	b->lba = b->off = b->len = 0;

@@ -24,6 +24,7 @@ enum {
 struct scsi_body {
 	struct scsi_cmd *cmd;    /* NULL: released while calls were on their way */
 	struct list link;        /* nexus->spare, or nexus->waiting */
+	struct io *home;         /* cmd->io; read by room_on_pages() on any thread */
 	unsigned n_calls;        /* posts and waits on their way that name this body */
 	bool busy;               /* op is under way */
 	bool aborting;

@@ -20,6 +20,7 @@ struct rig {
 	struct quota quota;
 	uint8_t *in; /* data-in of the last command, cut as the transport would */
 	uint32_t in_len;
+	uint64_t n_done;      /* calls of ops->done */
 	struct scsi_cmd last; /* as it was at done */
 };
 

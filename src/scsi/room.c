@@ -15,7 +15,7 @@ void room_on_pages(struct arena_wait *w)
 {
 	struct scsi_body *b = container_of(w, struct scsi_body, wait);
 
-	io_post(b->op.io, &b->pages);
+	io_post(b->home, &b->pages);
 }
 
 static void stop_waiting(struct scsi_body *b)
@@ -51,7 +51,6 @@ static void wait_for_pages(struct scsi_cmd *c)
 		return;
 	b->waits = true;
 	b->n_calls++;
-	b->op.io = c->io; /* where room_on_pages() posts to */
 	b->wait.quota = b->landing.quota;
 	arena_wait(volume_arena(b->landing.v), &b->wait, pages_missing(c), b->turned);
 }
@@ -144,7 +143,7 @@ static bool is_turn(struct scsi_cmd *c, struct arena *a)
 
 	if (!list_empty(&c->nexus->waiting))
 		return false;
-	return !arena_waited(a) || (q && q->a && q->n_granted - q->n_used >= pages_missing(c));
+	return (q && q->a && q->n_granted - q->n_used >= pages_missing(c)) || !arena_waited(a);
 }
 
 void cmd_landing(struct scsi_cmd *c, uint64_t off)

@@ -13,8 +13,8 @@
 #include "sense.h"
 
 /* LUN 0: 1 MiB in blocks of 512. 1: 64 MiB of 4096. 2: as 0, write-protected. 3: as 0, removable.
- * 300: as 0, reached by flat addressing. */
-enum { DISK, BIG, RO, REMOVABLE, FAR = 300, NOBODY = 7 };
+ * 4: as 0, with little memory beside the content. 300: as 0, reached by flat addressing. */
+enum { DISK, BIG, RO, REMOVABLE, TIGHT, FAR = 300, NOBODY = 7 };
 enum { BLOCKS = 2048 };
 
 static struct rig rig;
@@ -28,6 +28,9 @@ static int setup(void **state)
 	rig_unit(&rig, &(struct rig_unit){.lun = RO, .size = 1 << 20, .block = 512, .ro = true});
 	rig_unit(&rig, &(struct rig_unit){
 			       .lun = REMOVABLE, .size = 1 << 20, .block = 512, .removable = true});
+	rig_unit(&rig,
+		&(struct rig_unit){
+			.lun = TIGHT, .size = 1 << 20, .block = 512, .n_pages = 256 + 64 + 8});
 	rig_unit(&rig,
 		&(struct rig_unit){.lun = FAR, .size = 1 << 20, .block = 512, .physical = 512});
 	return 0;

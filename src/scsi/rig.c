@@ -58,7 +58,7 @@ struct lu *rig_unit(struct rig *r, const struct rig_unit *u)
 {
 	struct arena_params ap = {.name = "rig",
 		.kind = ARENA_RAM,
-		.n_pages = volume_ram_pages(u->size),
+		.n_pages = u->n_pages ? u->n_pages : volume_ram_pages(u->size),
 		.n_merge_pages = 64};
 	struct volume_params vp = {
 		.name = "rig", .size = u->size, .block = u->block, .backend = u->backend};
@@ -106,6 +106,8 @@ void rig_begin(struct rig *r, struct scsi_cmd *c, unsigned lun, const uint8_t *c
 	c->read = read;
 	c->write = write;
 	c->edtl = edtl;
+	c->line_policy = r->line_policy;
+	c->unsolicited = MIN(r->unsolicited, write ? edtl : 0);
 	scsi_prepare(c);
 	check(c->out_have <= c->out_len && c->out_len <= (write ? edtl : 0) &&
 		c->out_len <= c->out_full);

@@ -18,6 +18,8 @@ struct rig {
 	struct lu_map map;
 	struct nexus nexus;
 	struct quota quota;
+	bool line_policy; /* of commands to come */
+	uint32_t unsolicited;
 	uint8_t *in; /* data-in of the last command, cut as the transport would */
 	uint32_t in_len;
 	uint64_t n_done;      /* calls of ops->done */
@@ -30,6 +32,7 @@ struct rig_unit {
 	uint32_t block, physical;
 	bool ro, removable;
 	struct backend *backend; /* NULL: RAM */
+	uint64_t n_pages;	 /* of the arena; 0: as many as it should have */
 };
 
 void rig_init(struct rig *r);

@@ -246,16 +246,19 @@ static void test_one_after_the_other(void **state)
 }
 
 enum { FLIGHT = 24 };
+static unsigned n_waits;
 
 /* One step in the life of a command in flight. */
 static void poke(struct scsi_cmd *c)
 {
-	static const unsigned luns[] = {DISK, DISK, REMOVABLE, RO, NOBODY};
+	static const unsigned luns[] = {DISK, DISK, TIGHT, TIGHT, TIGHT, REMOVABLE, RO, NOBODY};
 	struct shot s;
 
 	switch (c->state) {
 	case SCSI_IDLE:
 		aim(&s);
+		rig.line_policy = chance(30);
+		rig.unsolicited = chance(50) ? rnd(sizeof(out)) : 0;
 		rig_begin(&rig, c, luns[rnd(ARRAY_LEN(luns))], s.cdb, s.read, s.write, s.edtl);
 		break;
 	case SCSI_PREPARED:
@@ -266,6 +269,9 @@ static void poke(struct scsi_cmd *c)
 		} else if (c->out_have == c->out_len) {
 			rig_fill(c, out);
 			scsi_execute(c);
+		} else {
+			n_waits++;
+			rig_turn(&rig);
 		}
 		break;
 	case SCSI_RUNNING:
@@ -285,8 +291,15 @@ static void poke(struct scsi_cmd *c)
 static void test_all_at_once(void **state)
 {
 	static struct scsi_cmd flight[FLIGHT];
+	struct arena *tight = volume_arena(lu_volume(rig.map.lu[TIGHT]));
+	struct run hog;
+	uint32_t n_quota;
+	unsigned n_runs;
 
 	memset(flight, 0, sizeof(flight));
+	assert_int_equal(arena_take(tight, ARENA_OPEN, NULL, (uint32_t)arena_n_open(tight) - 24,
+				 false, &hog, 1, &n_runs, &n_quota),
+		0);
 	for (unsigned i = 0; i < 200000; i++) {
 		poke(&flight[rnd(FLIGHT)]);
 		if (chance(1))
@@ -301,7 +314,9 @@ static void test_all_at_once(void **state)
 			poke(&flight[i]);
 	while (rig_turn(&rig))
 		;
+	arena_unref(tight, hog.page, hog.n_pages);
 	rig_check(&rig);
+	assert_true(n_waits > 100);
 }
 
 int main(int argc, char **argv)

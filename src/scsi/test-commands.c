@@ -45,6 +45,17 @@ static void test_length_zero_moves_nothing(void **state)
 	GOOD(NONE(DISK, CDB(0x89)));
 }
 
+static void test_landings_in_whole_lines(void **state)
+{
+	rig.line_policy = true;
+	for (unsigned first = 0; first < 80; first += 13) {
+		fill(first, 200 * 512);
+		GOOD(OUT(DISK, CDB(0x2a, 0, 0, 0, 0, (uint8_t)first, 0, 0, 200), data, 200 * 512));
+		GOOD(IN(DISK, CDB(0x28, 0, 0, 0, 0, (uint8_t)first, 0, 0, 200), 200 * 512));
+		assert_memory_equal(rig.in, data, 200 * 512);
+	}
+}
+
 static void test_unwritten_reads_zeros(void **state)
 {
 	GOOD(IN(BIG, CDB(0x28, 0, 0, 0, 0x10, 0, 0, 0, 4), 4 * 4096));
@@ -183,7 +194,7 @@ static void test_no_unit_at_the_lun(void **state)
 	assert_int_equal(rig.in[2], 5);
 	assert_int_equal(rig.in[12], 0x25);
 	GOOD(IN(NOBODY, CDB(0xa0, 0, 0, 0, 0, 0, 0, 0, 1, 0), 256));
-	assert_int_equal(get_be32(rig.in), 5 * 8);
+	assert_int_equal(get_be32(rig.in), 6 * 8);
 }
 
 static void test_write_protected(void **state)
@@ -349,6 +360,7 @@ int main(void)
 		TEST(test_every_read_and_write),
 		TEST(test_six_byte_length_zero_is_256),
 		TEST(test_length_zero_moves_nothing),
+		TEST(test_landings_in_whole_lines),
 		TEST(test_unwritten_reads_zeros),
 		TEST(test_longest_transfer),
 		TEST(test_edtl_shorter_than_the_cdb),

@@ -135,13 +135,13 @@ static void test_request_sense(void **state)
 static void test_report_luns(void **state)
 {
 	GOOD(IN(DISK, CDB(0xa0, 0, 0, 0, 0, 0, 0, 0, 1, 0), 256));
-	assert_int_equal(rig.in_len, 8 + 5 * 8);
+	assert_int_equal(rig.in_len, 8 + 6 * 8);
 	assert_true(get_be64(rig.in + 8) == 0 && get_be64(rig.in + 32) == 3ULL << 48);
-	assert_true(get_be64(rig.in + 40) == 0x412c000000000000);
+	assert_true(get_be64(rig.in + 48) == 0x412c000000000000);
 	GOOD(IN(DISK, CDB(0xa0, 0, 1, 0, 0, 0, 0, 0, 1, 0), 256));
 	assert_true(rig.in_len == 8 && get_be32(rig.in) == 0);
 	GOOD(IN(DISK, CDB(0xa0, 0, 2, 0, 0, 0, 0, 0, 0, 16), 16));
-	assert_true(rig.in_len == 16 && get_be32(rig.in) == 40);
+	assert_true(rig.in_len == 16 && get_be32(rig.in) == 48);
 	FIELD(IN(DISK, CDB(0xa0, 0, 0x10, 0, 0, 0, 0, 0, 1, 0), 256), 2, -1);
 	GOOD(NONE(FAR, CDB(0)));
 }

@@ -679,6 +679,53 @@ static void two_ends_log_in(void **state)
 	text_deinit(&heard);
 }
 
+/* --- no memory --- */
+
+static int fail_at; /* the n-th allocation from now fails; 0: none */
+
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fail_at && --fail_at == 0 ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	return fail_at && --fail_at == 0 ? NULL : __real_realloc(p, size);
+}
+
+static void each_allocation_may_fail(void **state)
+{
+	int n_failed = 0;
+
+	for (int n = 1;; n++) {
+		struct pdu p = request(OP, FFP + 1, false);
+		enum login_step step;
+		struct login l;
+
+		fail_at = n;
+		if (login_init(&l, &offer) == 0) {
+			step = rx(&l, &p, with_nul(NAMES "MaxBurstLength=512\n"),
+				sizeof(NAMES "MaxBurstLength=512\n") - 1);
+			if (step == LOGIN_FAILED)
+				assert_int_equal(l.status, LOGIN_OUT_OF_RESOURCES);
+			else
+				assert_int_equal(step, LOGIN_WAIT); /* our FirstBurstLength is yet
+								       to be answered */
+		}
+		login_deinit(&l);
+		if (fail_at)
+			break;
+		n_failed++;
+	}
+	fail_at = 0;
+	assert_true(n_failed >= 4); /* the state, the text in, what is kept, the text out */
+}
+
 /* --- a storm --- */
 
 static void random_requests_are_survived(void **state)
@@ -753,6 +800,7 @@ int main(void)
 		cmocka_unit_test(ten_thousand_keys),
 		cmocka_unit_test(a_held_limit_is_answered_before_the_end),
 		cmocka_unit_test(two_ends_log_in),
+		cmocka_unit_test(each_allocation_may_fail),
 		cmocka_unit_test(random_requests_are_survived),
 	};
 

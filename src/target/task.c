@@ -338,7 +338,8 @@ void task_begin(struct task *t, struct rx_target *target)
 		if (!t->failed)
 			task_fail(t, SENSE_UNEXPECTED_UNSOLICITED);
 	}
-	if (t->unsolicited.length && t->unsolicited.start.n)
+	/* What reaches past the places goes to the sink, and is not predicted. */
+	if (t->unsolicited.length && t->xfer.unsolicited <= t->scsi.out_have)
 		c->framer.unsolicited = &t->unsolicited;
 	if (!t->failed && p->data_len)
 		*target = (struct rx_target){.place = t->immediate_data.start, .window = &t->immediate_data};

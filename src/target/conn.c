@@ -11,6 +11,7 @@
 #include "session.h"
 #include "sn.h"
 #include "task.h"
+#include "trace.h"
 #include "worker.h"
 
 enum {
@@ -201,6 +202,8 @@ static void conn_tick(struct io_timer *timer)
 		conn_end(c, c->state == CONN_LOGOUT ? "closed after its last answer" : "login took too long");
 		return;
 	}
+	if (trace_on)
+		trace_flush();
 	if (c->s)
 		tick_tasks(c, now);
 	conn_ping(c, now);

@@ -120,7 +120,7 @@ static void echoes_that_nobody_fetches(struct daemon *d)
 			break; /* it may also end such a connection */
 	}
 	scene_note("%llu KiB were taken", (unsigned long long)sent >> 10);
-	expect_rss(d, rss, 32 * MIB);
+	expect_rss(d, rss, 48 * MIB);
 	fill(good, 0, 4, 1);
 	peer_ping(good, 10);
 	peer_reset(slow);

@@ -258,8 +258,8 @@ static void every_split_near_a_boundary(struct daemon *d)
 	expect_nothing_refused(d);
 }
 
-/* The command's own data is longer than what its CDB takes: the rest is drained, and told as residual,
- * wherever the stream is cut. */
+/* The command's own data is longer than what its CDB takes: the rest is drained, and told as
+ * residual, wherever the stream is cut. */
 static void more_data_than_the_cdb_takes(struct daemon *d)
 {
 	enum { LEN = 8192 };

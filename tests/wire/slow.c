@@ -171,7 +171,7 @@ static uint64_t cpu_ticks(const struct daemon *d)
 
 static void idle_costs_nothing(struct daemon *d)
 {
-	enum { N = 20 };
+	enum { N = 10 };
 	uint64_t before;
 
 	for (unsigned i = 0; i < N; i++)

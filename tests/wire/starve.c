@@ -173,6 +173,25 @@ static void logins_with_a_full_cache(struct daemon *d)
 		must_go_on(daemon_peer(d, NULL), 4, 128, i);
 }
 
+/* What is asked for alone, burst by burst, needs little: a hundred such sessions have room in 64
+ * MiB. */
+static void a_hundred_sessions(struct daemon *d)
+{
+	enum { N = 100 };
+	struct peer **all = scene_alloc(N * sizeof(struct peer *));
+
+	for (unsigned i = 0; i < N; i++)
+		all[i] = daemon_peer(d, NULL);
+	for (unsigned i = 0; i < N; i++) {
+		uint8_t *out = scene_alloc(65536), *in = scene_alloc(65536);
+
+		pattern(out, 65536, i, 0);
+		peer_write(all[i], i * 128 + 3, 128, out);
+		peer_read(all[N - 1 - i], i * 128 + 3, 128, in);
+		pattern_expect(in, 65536, i, 0);
+	}
+}
+
 static const struct scene_case cases[] = {
 	CASE(solicited_landings, .ram = "16M", .ours = true),
 	CASE(unsolicited_landings, .ram = "16M", .ours = true),
@@ -182,6 +201,7 @@ static const struct scene_case cases[] = {
 		.file = 16 << 20,
 		.args = {"--cache", "32M"},
 		.ours = true},
+	CASE(a_hundred_sessions, .ours = true),
 	CASE(logins_with_a_full_cache, .file = 64 << 20, .args = {"--cache", "32M"}, .ours = true),
 };
 SCENES(cases)

@@ -380,7 +380,7 @@ enum login_step login_accept(
 
 enum login_step login_refuse(struct login *l, enum login_status status, const char *why)
 {
-	if (l->state->state != ASK)
+	if (l->state->state != ASK && l->state->state != DONE)
 		return LOGIN_FAILED;
 	return fail(l, status, "%s", why);
 }

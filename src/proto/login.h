@@ -80,7 +80,8 @@ void login_deinit(struct login *l); /* safe to call twice */
  * login_accept() or login_refuse() says LOGIN_FAILED too, leaving the answer as it is. */
 enum login_step login_rx(struct login *l, const struct pdu *req, const void *data, uint32_t len);
 
-/* After LOGIN_IDENTIFIED. tsih: of the session, told in the last answer (new: the caller's choice;
+/* login_refuse() also takes back a LOGIN_DONE whose answer was not sent.
+ * After LOGIN_IDENTIFIED. tsih: of the session, told in the last answer (new: the caller's choice;
  * nonzero). portal_group: for TargetPortalGroupTag. */
 enum login_step login_accept(struct login *l, uint16_t tsih, uint16_t portal_group, const char *target_alias);
 enum login_step login_refuse(struct login *l, enum login_status status, const char *why);

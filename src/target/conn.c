@@ -15,7 +15,7 @@
 #include "worker.h"
 
 enum {
-	TX_LIMIT = 32 << 20, /* payload queued: a peer that does not read is not read either */
+	TX_LIMIT = 20 << 20, /* payload queued: a peer that does not read is not read either */
 	TX_PDUS_LIMIT = 4096,
 };
 static const uint64_t second_ns = 1000000000;

@@ -14,7 +14,8 @@ enum { LEND_CHUNK = 64 << 20 };
 static int open_cache(struct disks *d, const struct config *c, char *err, size_t err_len)
 {
 	uint64_t n = c->cache / ARENA_PAGE;
-	struct arena_params p = {.name = "cache", .kind = ARENA_FILE, .n_pages = n, .n_merge_pages = n / 16};
+	struct arena_params p = {.name = "cache", .kind = ARENA_FILE, .n_pages = n, .n_merge_pages = n / 16,
+		.n_content_pages = n / 4};
 	int rc = d->cache ? 0 : arena_new(&d->cache, &p);
 
 	if (rc)

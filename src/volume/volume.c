@@ -92,8 +92,8 @@ uint64_t volume_ram_pages(uint64_t size)
 {
 	uint64_t content = (size + ARENA_PAGE - 1) / ARENA_PAGE;
 
-	/* Four transfers of the greatest length, and one page in thirty-two. */
-	return content + 4 * (MAX_BYTES / ARENA_PAGE) + content / 32;
+	/* What a thousand sessions are promised, and what readers pin: address space until it is used. */
+	return content + 16 * (MAX_BYTES / ARENA_PAGE) + content / 16;
 }
 
 uint64_t volume_size(const struct volume *v)
@@ -113,7 +113,7 @@ const struct backend_info *volume_backend_info(const struct volume *v)
 
 uint64_t volume_mapped_bytes(const struct volume *v)
 {
-	return v->backend ? 0 : __atomic_load_n(&v->map.total_used, __ATOMIC_RELAXED) * ARENA_PAGE;
+	return __atomic_load_n(&v->map.total_used, __ATOMIC_RELAXED) * ARENA_PAGE;
 }
 
 uint32_t volume_gen(const struct volume *v)
@@ -124,4 +124,12 @@ uint32_t volume_gen(const struct volume *v)
 void volume_gen_next(struct volume *v)
 {
 	__atomic_add_fetch(&v->gen, 1, __ATOMIC_ACQ_REL);
+}
+
+void volume_make_room(struct volume *v, uint32_t n)
+{
+	uint64_t open = arena_n_open(v->arena);
+
+	if (v->cache && open < n)
+		(void)cache_make_room(v->cache, (uint32_t)(n - open));
 }

@@ -36,9 +36,9 @@ traced() {
 	for word in command r2t entry data status; do
 		grep -q "^$word conn=[0-9]* itt=0x[0-9a-f]*" "$DIR/trace" || fail "no '$word' line in: $(cat "$DIR/trace")"
 	done
-	same "$(grep '^r2t ' "$DIR/trace" | grep -o 'offset=[^ ]* length=[^ ]*')" "offset=0x0 length=0x4000
-offset=0x4000 length=0x8000
-offset=0xc000 length=0x4000"
+	same "$(grep '^r2t ' "$DIR/trace" | grep -o 'offset=[^ ]* length=[^ ]*')" "offset=0x00000000 length=0x00004000
+offset=0x00004000 length=0x00008000
+offset=0x0000c000 length=0x00004000"
 	same "$(grep '^data ' "$DIR/trace" | grep -c 'place=0x')" "$(grep -c '^data ' "$DIR/trace")"
 }
 

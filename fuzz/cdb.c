@@ -32,20 +32,19 @@ static void one(struct rig *r, struct feed *f)
 	struct scsi_cmd c;
 	uint8_t where = feed_u8(f), cdb[SCSI_CDB_MAX];
 	uint32_t edtl = feed_u32(f) % EDTL_MAX;
+	const uint8_t *out;
 	size_t len;
 
 	feed_bytes(f, cdb, sizeof(cdb));
+	out = feed_rest(f, &len);
 	rig_begin(r, &c, where & 3, cdb, where & 0x40, where & 0x80, edtl);
-	len = MIN((size_t)feed_u16(f), f->left);
 	if (c.out_have < c.out_len || where & 0x20) { /* no pages for all of it, or the initiator changed its mind */
 		check(scsi_abort(&c));
 		scsi_release(&c);
 	} else {
-		fill(&c, f->at, len);
+		fill(&c, out, len);
 		rig_finish(r, &c);
 	}
-	f->at += len;
-	f->left -= len;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -49,3 +49,23 @@ static inline uint32_t feed_u32(struct feed *f)
 
 	return high << 16 | feed_u16(f);
 }
+
+/* feed_most - a 16-bit length, cut at what there may be. (MIN() would feed twice.) */
+static inline size_t feed_most(struct feed *f, size_t most)
+{
+	size_t n = feed_u16(f);
+
+	return MIN(n, most);
+}
+
+/* feed_rest - a 16-bit length of bytes to take as they stand; the cursor moves behind them. */
+static inline const uint8_t *feed_rest(struct feed *f, size_t *lenp)
+{
+	size_t n = feed_u16(f);
+	const uint8_t *at = f->at;
+
+	*lenp = MIN(n, f->left);
+	f->at += *lenp;
+	f->left -= *lenp;
+	return at;
+}

@@ -15,10 +15,10 @@ static void add_command(struct stream *s, struct feed *f)
 	uint8_t bhs[BHS_LEN], shape = feed_u8(f);
 	struct rig_cdb cdb = {.length = feed_u16(f) * 4u, .burst = 512 + feed_u16(f), .n_r2t = 1 + shape % 4,
 		.fragment = shape & 0x10 ? 4096 : 0, .half = shape & 0x20};
-	uint32_t itt = feed_u8(f) % 6, now = MIN((uint32_t)feed_u16(f), cdb.length);
+	uint32_t itt = feed_u8(f) % 6, now = (uint32_t)feed_most(f, cdb.length);
 
 	if (shape & 0x40)
-		cdb.unasked = MIN(now + feed_u16(f), cdb.length);
+		cdb.unasked = now + (uint32_t)feed_most(f, cdb.length - now);
 	else
 		now = 0;
 	bhs_command(bhs, itt, &cdb);
@@ -72,7 +72,7 @@ static size_t cut(void *ctx, size_t at, size_t left)
 {
 	struct feed *f = ctx;
 
-	return f->left ? MIN(1 + (size_t)feed_u16(f), left) : left;
+	return f->left ? 1 + feed_most(f, left - 1) : left;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

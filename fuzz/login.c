@@ -11,7 +11,7 @@ static void check_answer(const struct login *l)
 {
 	uint8_t bhs[BHS_LEN];
 
-	check(l->rsp.opcode == OP_LOGIN_RSP);
+	check(l->rsp.opcode == OP_LOGIN_RESPONSE);
 	check(l->rsp_text_len <= LOGIN_TEXT_MAX && l->rsp.data_len == l->rsp_text_len);
 	check(!l->rsp_text_len || l->rsp_text);
 	check(!(l->rsp.login.c && l->rsp.final)); /* RFC 7143 11.13.2 */
@@ -33,16 +33,17 @@ static void check_params(const struct params *p)
 static enum login_step identified(struct login *l, uint8_t choices)
 {
 	check(strlen(l->initiator) && strlen(l->initiator) <= ISCSI_NAME_MAX);
-	check(l->discovery || *l->target);
+	check(strlen(l->target) <= ISCSI_NAME_MAX);
 	if (choices & REFUSE)
 		return login_refuse(l, LOGIN_NOT_FOUND, "no such target");
 	return login_accept(l, 1, 1, "fuzz");
 }
 
-static struct pdu next_request(struct feed *f, uint8_t choices, uint32_t *lenp)
+static struct pdu next_request(struct feed *f, uint8_t choices, const uint8_t **textp)
 {
 	uint8_t flags = feed_u8(f);
-	struct pdu p = {.opcode = OP_LOGIN_REQ, .immediate = true, .itt = 7, .ttt = ITT_NONE, .cmdsn = 1};
+	struct pdu p = {.opcode = OP_LOGIN_REQUEST, .immediate = true, .itt = 7, .ttt = ITT_NONE, .cmdsn = 1};
+	size_t len;
 
 	p.final = flags >> 7;
 	p.login.c = flags >> 6 & 1;
@@ -50,8 +51,8 @@ static struct pdu next_request(struct feed *f, uint8_t choices, uint32_t *lenp)
 	p.login.nsg = flags & 3;
 	p.login.isid[0] = 0x80;
 	p.login.tsih = choices & WRONG_TSIH;
-	*lenp = (uint32_t)MIN((size_t)feed_u16(f), f->left);
-	p.data_len = *lenp;
+	*textp = feed_rest(f, &len);
+	p.data_len = (uint32_t)len;
 	return p;
 }
 
@@ -68,12 +69,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	offer.v.header_digest = offer.v.data_digest = choices & DIGESTS;
 	check(login_init(&l, &offer) == 0);
 	while (step == LOGIN_WAIT && f.left) {
-		uint32_t text_len;
-		struct pdu req = next_request(&f, choices, &text_len);
+		const uint8_t *text;
+		struct pdu req = next_request(&f, choices, &text);
 
-		step = login_rx(&l, &req, f.at, text_len);
-		f.at += text_len;
-		f.left -= text_len;
+		step = login_rx(&l, &req, text, req.data_len);
 		check(++n <= LOGIN_PDUS_MAX + 1); /* an endless negotiation is refused */
 		if (step == LOGIN_IDENTIFIED)
 			step = identified(&l, choices);

@@ -1,7 +1,8 @@
 /* counter.h - counters, one block a reactor, no lock and no atomic on the hot path.
  *
- * Each thread that counts owns a block (counters_enter()); count() adds to the calling thread's
- * block, and a thread that has none to a shared one. counters_print() sums all blocks: values are monotone, a reader may be a little behind. */
+ * Each thread that counts much owns a block (counters_enter()); count() adds to the calling thread's
+ * block, and for a thread that has none to a shared one. counters_print() sums all blocks: values are
+ * monotone, a reader may be a little behind. */
 #pragma once
 
 #include <stdint.h>

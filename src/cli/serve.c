@@ -34,7 +34,7 @@ static int exit_of(int error)
 {
 	/* clang-format off */
 	static const struct { int error, code; } rows[] = {
-		{-EINVAL, EXIT_CONFIG},
+		{-EINVAL, EXIT_CONFIG},     {-EISDIR, EXIT_CONFIG},
 		{-ENOENT, EXIT_NOT_FOUND}, {-ENOTDIR, EXIT_NOT_FOUND}, {-ENXIO, EXIT_NOT_FOUND},
 		{-EACCES, EXIT_DENIED},    {-EPERM, EXIT_DENIED},      {-EROFS, EXIT_DENIED},
 		{-EBUSY, EXIT_IN_USE},     {-EADDRINUSE, EXIT_IN_USE}, {-EAGAIN, EXIT_IN_USE},
@@ -69,8 +69,10 @@ static void warn_of_strangers(const struct config *c)
 	}
 }
 
+/* block_signals - a shell starts background jobs with SIGINT ignored; here it is obeyed all the same. */
 static void block_signals(sigset_t *set)
 {
+	signal(SIGINT, SIG_DFL);
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);

@@ -7,7 +7,7 @@
  * go and is the only one to know; here pages are punched, so nobody can take them meanwhile
  *
  * References are plain 32-bit words beside the pages, changed by atomics and without the lock.
- * Counts under the lock: map.n_free, n_granted (the sum over quotas), n_promised (of it, not
+ * Counts under the lock: free_pages(), n_granted (the sum over quotas), n_promised (of it, not
  * taken). A promise may for a while exceed the free pages: a landing that is committed leaves its
  * quota while its pages stay taken until what they replace is given back. Then open is 0, and a
  * quota's take may find the arena full and wait; nothing is ever handed out twice. */
@@ -20,6 +20,7 @@
 #include "arena.h"
 #include "check.h"
 #include "runmap.h"
+#include "stash.h"
 #include "sysmem.h"
 
 enum { WAIT_OPEN, WAIT_QUOTA, WAIT_MERGE, N_WAITS };
@@ -33,7 +34,8 @@ struct arena {
 	uint64_t n_pages, n_merge, n_content;
 
 	_Alignas(64) pthread_mutex_t lock; /* for all below */
-	struct runmap map;
+	struct runmap map;		   /* free pages, but for those in the stash */
+	struct stash stash;
 	uint64_t n_granted, n_promised;
 	uint32_t n_waiting;
 	struct list waits[N_WAITS];
@@ -51,9 +53,14 @@ static uint64_t less(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+static uint64_t free_pages(const struct arena *a)
+{
+	return a->map.n_free + a->stash.n_pages;
+}
+
 static uint64_t open_pages(const struct arena *a)
 {
-	return less(a->map.n_free, a->n_promised + a->n_merge);
+	return less(free_pages(a), a->n_promised + a->n_merge);
 }
 
 static uint32_t quota_left(const struct quota *q)
@@ -68,9 +75,9 @@ static bool admits(const struct arena *a, enum arena_right right, const struct q
 	uint32_t own = MIN(n, quota_left(q));
 	uint64_t rest;
 
-	if (n > less(a->map.n_free, gone))
+	if (n > less(free_pages(a), gone))
 		return false;
-	rest = right == ARENA_MERGE ? less(a->map.n_free, a->n_promised) : open_pages(a);
+	rest = right == ARENA_MERGE ? less(free_pages(a), a->n_promised) : open_pages(a);
 	return n == own || n - own <= less(rest, gone);
 }
 
@@ -232,6 +239,13 @@ static int take_runs(struct arena *a, uint32_t n, bool line_aligned, struct run 
 {
 	unsigned n_runs = 0;
 
+	if (max_runs > 0 &&
+		stash_take(&a->stash, n, line_aligned && n >= ARENA_LINE_PAGES, &runs->page)) {
+		runs->n_pages = n;
+		*n_runsp = 1;
+		return 0;
+	}
+	stash_drain(&a->stash, &a->map);
 	while (n > 0 && n_runs < max_runs) {
 		struct run r = next_run(&a->map, n, line_aligned);
 
@@ -305,10 +319,12 @@ static void give_back(struct arena *a, uint32_t page, uint32_t n, bool punch)
 {
 	/* Failure leaves the memory with us, full of old bytes, which is what a free page may be.
 	 */
-	if (punch && a->kind == ARENA_RAM)
+	if (punch)
 		(void)madvise(arena_ptr(a, page), (uint64_t)n * ARENA_PAGE, MADV_DONTNEED);
 	pthread_mutex_lock(&a->lock);
-	runmap_give(&a->map, page, n);
+	if (punch ||
+		!stash_put(&a->stash, page, n)) /* who takes next wants pages that have memory */
+		runmap_give(&a->map, page, n);
 	unlock_and_wake(a);
 }
 
@@ -338,7 +354,7 @@ void arena_unref(struct arena *a, uint32_t page, uint32_t n)
 
 void arena_unref_punch(struct arena *a, uint32_t page, uint32_t n)
 {
-	unref(a, page, n, true);
+	unref(a, page, n, a->kind == ARENA_RAM);
 }
 
 uint32_t arena_refs(const struct arena *a, uint32_t page)
@@ -458,7 +474,7 @@ struct arena *arena_free(struct arena *a)
 {
 	if (!a)
 		return NULL;
-	check(a->map.n_free == a->n_pages);
+	check(free_pages(a) == a->n_pages);
 	check(a->n_waiting == 0);
 	release(a);
 	return NULL;
@@ -494,7 +510,7 @@ uint64_t arena_n_free(const struct arena *a)
 	uint64_t n;
 
 	pthread_mutex_lock(&locked->lock);
-	n = a->map.n_free;
+	n = free_pages(a);
 	pthread_mutex_unlock(&locked->lock);
 	return n;
 }
@@ -526,6 +542,7 @@ void arena_check(const struct arena *a)
 	uint32_t n_waiting = 0;
 
 	pthread_mutex_lock(&locked->lock);
+	stash_drain(&locked->stash, &locked->map);
 	runmap_check(&a->map);
 	for (uint64_t p = 0; p < a->n_pages; p++)
 		check(runmap_is_free(&a->map, (uint32_t)p) == (arena_refs(a, (uint32_t)p) == 0));

@@ -3,7 +3,8 @@
  * Shape. An arena is one page-aligned mapping. A page is named by a 32-bit number, never by an
  * address, in everything that may outlive the process. A map of free runs (runmap.h) hands out
  * contiguous runs, as long as the transfer wants them, the lowest first, so that what is used stays
- * together; any part of a run may be given back by itself.
+ * together (but who asks for as few as 8 pages gets a run of just that length that was given back lately,
+ * if there is one); any part of a run may be given back by itself.
  *
  * Ownership. A page that was taken has one reference; whoever holds a reference may read it (pin).
  * Pages are written only by their taker, before anybody else can see them. The last arena_unref()

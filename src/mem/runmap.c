@@ -113,11 +113,44 @@ static inline bool same(const struct runmap_node *a, const struct runmap_node *b
 	return a->pre == b->pre && a->suf == b->suf && a->max == b->max && a->amax == b->amax;
 }
 
+/* tell_path - one leaf has changed. What changes is carried upwards in registers, and which side it
+ * came from is chosen without a branch, since nobody could predict it: this is the cost of most
+ * calls. */
+static void tell_path(struct runmap *m, uint32_t leaf)
+{
+	uint32_t i = leaf + m->n_leaves;
+	struct runmap_node cur = m->node[i];
+	uint64_t width = LEAF;
+
+	for (; i > 1; i /= 2, width *= 2) {
+		struct runmap_node sib = m->node[i ^ 1], *up = &m->node[i / 2];
+		uint32_t swap = -(i & 1); /* all ones: we are the right side */
+		struct runmap_node l, r;
+
+		l.pre = cur.pre ^ ((cur.pre ^ sib.pre) & swap);
+		r.pre = sib.pre ^ ((cur.pre ^ sib.pre) & swap);
+		l.suf = cur.suf ^ ((cur.suf ^ sib.suf) & swap);
+		r.suf = sib.suf ^ ((cur.suf ^ sib.suf) & swap);
+		l.max = cur.max;
+		r.max = sib.max;
+		l.amax = cur.amax;
+		r.amax = sib.amax;
+		cur = joined(&l, &r, width);
+		if (same(&cur, up))
+			return;
+		*up = cur;
+	}
+}
+
 /* tell_up - the leaves [lo, hi] have changed. */
 static void tell_up(struct runmap *m, uint32_t lo, uint32_t hi)
 {
 	uint64_t width = LEAF;
 
+	if (lo == hi) {
+		tell_path(m, lo);
+		return;
+	}
 	lo = (lo + m->n_leaves) / 2;
 	hi = (hi + m->n_leaves) / 2;
 	for (; lo > 0; lo /= 2, hi /= 2, width *= 2) {

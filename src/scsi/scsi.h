@@ -135,6 +135,9 @@ void scsi_release(struct scsi_cmd *c);
  * execution; the landing is dropped. status, sense are set at once; no done comes. */
 void scsi_fail(struct scsi_cmd *c, enum sense why);
 
+/* scsi_busy - the same with status BUSY: pages did not come in time. */
+void scsi_busy(struct scsi_cmd *c);
+
 /* scsi_lun_flat - the wire's eight bytes to a LUN number (peripheral and flat addressing); -1: neither. */
 int scsi_lun_flat(uint64_t lun);
 uint64_t scsi_lun_wire(unsigned lun);

@@ -11,6 +11,7 @@
 #include "session.h"
 #include "sn.h"
 #include "task.h"
+#include "trace.h"
 #include "worker.h"
 
 enum {
@@ -186,14 +187,10 @@ static void conn_ping(struct conn *c, uint64_t now)
 	tx_push(c, tx);
 }
 
-static void end_stalled(struct conn *c, uint64_t now)
+static void tick_tasks(struct conn *c, uint64_t now)
 {
-	list_for_each_safe(node, next, &c->s->tasks) {
-		struct task *t = list_entry(node, struct task, link);
-
-		if (task_stalled(t, now))
-			task_fail(t, SENSE_INITIATOR_TIMEOUT);
-	}
+	list_for_each_safe(node, next, &c->s->tasks)
+		task_tick(list_entry(node, struct task, link), now);
 }
 
 static void conn_tick(struct io_timer *timer)
@@ -205,8 +202,10 @@ static void conn_tick(struct io_timer *timer)
 		conn_end(c, c->state == CONN_LOGOUT ? "closed after its last answer" : "login took too long");
 		return;
 	}
+	if (trace_on)
+		trace_flush();
 	if (c->s)
-		end_stalled(c, now);
+		tick_tasks(c, now);
 	conn_ping(c, now);
 	if (c->state != CONN_ENDING && io_timer_set(c->w->io, &c->timer, now + tick_ns))
 		conn_end(c, "no memory for a timer");

@@ -26,7 +26,7 @@ static int open_ram(const struct config_disk *disk, struct volume_params *vp, ch
 {
 	uint64_t n = volume_ram_pages(disk->size);
 	struct arena_params p = {.name = vp->name, .kind = ARENA_RAM, .n_pages = n,
-		.n_merge_pages = MIN(n / 16, 1024)};
+		.n_merge_pages = MIN(n / 16, 1024), .n_content_pages = disk->size / ARENA_PAGE};
 	int rc = arena_new(&vp->arena, &p);
 
 	vp->size = disk->size;

@@ -7,6 +7,7 @@
 #include "server_in.h"
 #include "session.h"
 #include "task.h"
+#include "trace.h"
 #include "volume.h"
 
 struct sums {
@@ -130,6 +131,7 @@ void server_dump(struct server *s, FILE *f)
 	struct gather *g = calloc(n, sizeof(*g));
 	_Atomic unsigned n_left = n;
 
+	trace_flush();
 	counters_print(f);
 	if (!g)
 		return;

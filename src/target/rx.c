@@ -73,6 +73,14 @@ static bool opaque(struct conn *c, struct rx_target *t)
 	return true;
 }
 
+/* plain_header - a request without a header handler: what its payload handler may need of the header. */
+static void plain_header(struct conn *c, const uint8_t *bhs, struct rx_target *t)
+{
+	memcpy(c->rx_kept, bhs, BHS_LEN);
+	if (!opaque(c, t))
+		conn_end(c, "no memory for a data segment of %u bytes", c->rx.data_len);
+}
+
 static int rx_header(void *ctx, const uint8_t *bhs, struct rx_target *t)
 {
 	struct conn *c = ctx;
@@ -88,8 +96,11 @@ static int rx_header(void *ctx, const uint8_t *bhs, struct rx_target *t)
 		c->rx_ignore = true;
 	else if (bhs_data_len(bhs) > longest)
 		conn_refuse(c, CTR_REFUSED_TOO_LONG, NULL);
-	else if (why)
+	else if (why) {
+		if (row && row->cmdsn && c->state == CONN_FULL)
+			(void)session_order(c->s, c->rx.cmdsn, c->rx.immediate); /* rejected: its number is used up */
 		conn_refuse(c, why, NULL);
+	}
 	else if (c->state == CONN_ADMITTING || !row->legal[c->phase])
 		conn_refuse(c, CTR_REFUSED_PHASE, NULL);
 	else if (number(c, row)) {
@@ -97,8 +108,8 @@ static int rx_header(void *ctx, const uint8_t *bhs, struct rx_target *t)
 			conn_acknowledged(c, c->rx.expstatsn);
 		if (handlers[row->op].header)
 			handlers[row->op].header(c, t);
-		else if (!opaque(c, t))
-			conn_end(c, "no memory for a data segment of %u bytes", c->rx.data_len);
+		else
+			plain_header(c, bhs, t);
 	}
 	c->rx_bhs = NULL;
 	return c->state == CONN_ENDING ? RX_STOP : RX_MORE;

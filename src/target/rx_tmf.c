@@ -48,11 +48,11 @@ static void abort_settled(struct task_waiter *w)
 	free(a);
 }
 
-/* gone - RFC 7143 11.6.1: a task that is not there is complete when its CmdSN lies in the window (it never came;
- * if it still comes, it is to be ignored) and does not exist otherwise. */
+/* gone - RFC 7143 11.6.1: a task that is not there is complete when its CmdSN lies in the window (it has not come, and
+ * is to be ignored when it does), and does not exist otherwise. */
 static uint8_t gone(struct session *s, uint32_t ref_cmdsn)
 {
-	return cmd_window_place(&s->cmdsn, ref_cmdsn) == SN_OUTSIDE ? TMF_RSP_NO_TASK : TMF_RSP_COMPLETE;
+	return session_skip(s, ref_cmdsn) ? TMF_RSP_COMPLETE : TMF_RSP_NO_TASK;
 }
 
 static void abort_task(struct conn *c)

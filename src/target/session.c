@@ -362,18 +362,51 @@ static struct task *held_with(struct session *s, uint32_t cmdsn)
 	return NULL;
 }
 
+static bool is_skipped(const struct session *s, uint32_t cmdsn)
+{
+	for (unsigned i = 0; i < s->n_skipped; i++) {
+		if (s->skipped[i] == cmdsn)
+			return true;
+	}
+	return false;
+}
+
 bool session_holds(struct session *s, uint32_t cmdsn)
 {
-	return s->n_held && held_with(s, cmdsn);
+	return (s->n_skipped && is_skipped(s, cmdsn)) || (s->n_held && held_with(s, cmdsn));
+}
+
+bool session_skip(struct session *s, uint32_t cmdsn)
+{
+	if (cmd_window_place(&s->cmdsn, cmdsn) == SN_OUTSIDE || s->n_skipped == ARRAY_LEN(s->skipped))
+		return false;
+	s->skipped[s->n_skipped++] = cmdsn;
+	session_advance(s);
+	return true;
+}
+
+/* skip_next - the next number was skipped: it is used up now. */
+static bool skip_next(struct session *s)
+{
+	for (unsigned i = 0; i < s->n_skipped; i++) {
+		if (s->skipped[i] == s->cmdsn.expcmdsn) {
+			s->skipped[i] = s->skipped[--s->n_skipped];
+			s->cmdsn.expcmdsn++;
+			return true;
+		}
+	}
+	return false;
 }
 
 void session_advance(struct session *s)
 {
-	while (s->n_held) {
-		struct task *t = held_with(s, s->cmdsn.expcmdsn);
+	while (s->n_held || s->n_skipped) {
+		struct task *t = s->n_held ? held_with(s, s->cmdsn.expcmdsn) : NULL;
 
-		if (!t)
+		if (!t && !skip_next(s))
 			return;
+		if (!t)
+			continue;
 		s->cmdsn.expcmdsn++;
 		s->n_held--;
 		task_release(t);

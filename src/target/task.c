@@ -21,7 +21,8 @@
 #include "worker.h"
 
 enum { READ_BUDGET = 16 << 20 }; /* bytes of data-in under way on a connection */
-static const uint64_t stall_ns = 30ull * 1000000000;
+static const uint64_t stall_ns = 30ull * 1000000000;  /* a window without progress */
+static const uint64_t starve_ns = 10ull * 1000000000; /* a command without pages */
 
 static void task_done(struct scsi_cmd *cmd);
 static void task_room(struct scsi_cmd *cmd);
@@ -125,6 +126,7 @@ static void task_free(struct task *t)
 	task_uncount(t);
 	windows_drain(t);
 	list_remove(&t->wait);
+	free(t->tx.owned);
 	scsi_release(&t->scsi);
 	session_remove(s, t);
 	w->n_tasks--;
@@ -336,7 +338,8 @@ void task_begin(struct task *t, struct rx_target *target)
 		if (!t->failed)
 			task_fail(t, SENSE_UNEXPECTED_UNSOLICITED);
 	}
-	if (t->unsolicited.length && t->unsolicited.start.n)
+	/* What reaches past the places goes to the sink, and is not predicted. */
+	if (t->unsolicited.length && t->xfer.unsolicited <= t->scsi.out_have)
 		c->framer.unsolicited = &t->unsolicited;
 	if (!t->failed && p->data_len)
 		*target = (struct rx_target){.place = t->immediate_data.start, .window = &t->immediate_data};
@@ -379,7 +382,8 @@ void task_data_in(struct task *t, struct window *w, struct dpt_entry *e, uint32_
 	if (trace_on)
 		trace_data(t, w, e ? dpt_tag(&c->dpt, e) : TAG_NONE, len);
 	window_count(w, len);
-	t->progress_ns = io_now(c->w->io);
+	if (len)
+		t->progress_ns = io_now(c->w->io);
 	xfer_arrived(&t->xfer, len, e && !window_left(w));
 	if (!window_left(w)) {
 		if (c->framer.unsolicited == w)
@@ -557,9 +561,19 @@ void task_part(struct conn *c)
 	}
 }
 
-bool task_stalled(const struct task *t, uint64_t now_ns)
+void task_tick(struct task *t, uint64_t now_ns)
 {
-	bool due = t->xfer.n_open || window_left(&t->unsolicited) || window_left(&t->immediate_data);
+	uint64_t quiet_ns = now_ns - t->progress_ns;
 
-	return t->state == TASK_RECEIVING && due && now_ns - t->progress_ns > stall_ns;
+	if (t->state != TASK_RECEIVING || t->held || t->failed || t->parting)
+		return;
+	if (t->xfer.n_open || window_left(&t->unsolicited) || window_left(&t->immediate_data)) {
+		if (quiet_ns > stall_ns)
+			task_fail(t, SENSE_INITIATOR_TIMEOUT);
+	} else if (quiet_ns > starve_ns) {
+		/* Nothing was asked for: it is we who have no pages. */
+		scsi_busy(&t->scsi);
+		t->failed = true;
+		task_go(t);
+	}
 }

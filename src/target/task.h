@@ -60,5 +60,5 @@ void task_fail(struct task *t, enum sense why);       /* ends with CHECK CONDITI
 void task_abort(struct task *t, struct task_waiter *waiter); /* no status; waiter is told when settled */
 void task_part(struct conn *c);                       /* the receive walk is over: end what had to wait */
 void task_grant(struct task *t);                      /* R2Ts, as far as places and slots allow */
-bool task_stalled(const struct task *t, uint64_t now_ns);
+void task_tick(struct task *t, uint64_t now_ns);      /* ends one that has waited too long */
 void task_free_lists(struct worker *w);

@@ -1,4 +1,5 @@
-/* daemon.c - starts `berth serve` on a free port of 127.0.0.1, and looks after it by its process number.
+/* daemon.c - starts `berth serve` on a free port of 127.0.0.1, and looks after it by its process
+ * number.
  *
  * Standard error is a memory file: it never blocks the server, and is read from where the last look
  * ended. A dump (SIGUSR1) has ended when its rows are there and nothing more comes for a moment. */
@@ -50,8 +51,8 @@ static void dump_parse(struct dump *out, char *text)
 		unsigned long long value;
 		int end = 0;
 
-		if (out->n < DAEMON_ROWS && sscanf(line, "%55[^ ] %llu%n", r->name, &value, &end) == 2 &&
-			!line[end]) {
+		if (out->n < DAEMON_ROWS &&
+			sscanf(line, "%55[^ ] %llu%n", r->name, &value, &end) == 2 && !line[end]) {
 			r->value = value;
 			out->n++;
 		}
@@ -109,7 +110,8 @@ void daemon_dump(struct daemon *d, struct dump *out)
 /* left_over - the first row that says that something is still there, or NULL. */
 static const char *left_over(const struct dump *d)
 {
-	static const char *const rows[] = { "sessions", "connections", "tasks", "granted", "draining" };
+	static const char *const rows[] = {
+		"sessions", "connections", "tasks", "granted", "draining"};
 	char mapped[56];
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -173,7 +175,7 @@ static void expect_ready(struct daemon *d)
 	int64_t give_up = scene_now_ms() + START_MS;
 
 	for (;;) {
-		struct pollfd pfd = { .fd = d->out, .events = POLLIN };
+		struct pollfd pfd = {.fd = d->out, .events = POLLIN};
 		int64_t left = give_up - scene_now_ms();
 		ssize_t n;
 
@@ -251,7 +253,7 @@ void daemon_start(struct daemon *d, const char *const *args, const char *ram, ui
 	char *argv[DAEMON_ARGS];
 	int out[2];
 
-	*d = (struct daemon){ .out = -1, .err = -1 };
+	*d = (struct daemon){.out = -1, .err = -1};
 	if (getenv("BERTH_URL")) {
 		take_url(d, getenv("BERTH_URL"));
 		return;
@@ -292,8 +294,8 @@ static bool ended(struct daemon *d, int timeout_ms, int *statusp)
 
 void daemon_stop(struct daemon *d)
 {
-	static const char *const words[] = { "AddressSanitizer", "ThreadSanitizer", "LeakSanitizer",
-		"runtime error:" };
+	static const char *const words[] = {
+		"AddressSanitizer", "ThreadSanitizer", "LeakSanitizer", "runtime error:"};
 	const char *said;
 	int status = 0;
 
@@ -337,7 +339,7 @@ void daemon_remove(struct daemon *d, bool talk)
 		unlink(d->file);
 		rmdir(d->dir);
 	}
-	*d = (struct daemon){ .out = -1, .err = -1 };
+	*d = (struct daemon){.out = -1, .err = -1};
 }
 
 uint64_t daemon_rss(const struct daemon *d)

@@ -4,7 +4,9 @@
  * embedded in their owner, and complete exactly once on the reactor that asked, never from inside the
  * asking call. The door (backend_io) checks what every backend may then rely on: range inside the
  * size, alignment as the backend asked, capability present; and what every backend must keep: one completion.
- * Errors: negative errno of the machine in done(). A short transfer is finished by the door. */
+ * The door splits what is too long for one call, finishes short transfers, makes writes durable on
+ * backends that cannot do so by themselves, and where the backend cannot punch or zero it sends zeros.
+ * Errors: negative errno of the machine in done(); -EROFS for a write to what may only be read. */
 #pragma once
 
 #include <stdbool.h>
@@ -41,23 +43,33 @@ struct backend_req {
 	/* the door's and the backend's own */
 	struct backend *b;
 	struct io *io;
-	struct io_disk disk;
-	struct iovec *rest;
+	struct io_disk disk;      /* the piece under way */
+	enum io_disk_kind way;    /* how it is done now: a backend that cannot punch is sent zeros */
+	bool sync;                /* the bytes are there; a flush makes them durable */
 	uint64_t moved;
+	unsigned at_iov;          /* the vector of byte `moved` .. */
+	size_t skip;              /* .. and how far into it */
+	struct iovec one;         /* the rest of that vector */
+	struct io_work later;
+	int error;
 };
 
 struct backend_ops {
 	const char *name;
+	/* submit - do the piece r->disk (kind, flags, off, len, iov), never ending it from inside: io_disk() on
+	 * a descriptor, or anything else that calls r->disk.done(&r->disk, res) once, on r->io's reactor. */
 	void (*submit)(struct backend *b, struct io *io, struct backend_req *r);
 	struct backend *(*free)(struct backend *b);
 };
 
 struct backend { /* first member of each backend's struct */
 	const struct backend_ops *ops;
-	struct backend_info info;
+	struct backend_info info; /* caps may lose bits later: a system that refuses at first use */
 	const char *path; /* for messages */
 };
 
+/* backend_caps - the capabilities by now. */
+uint32_t backend_caps(const struct backend *b);
 void backend_io(struct backend *b, struct io *io, struct backend_req *r);
 struct backend *backend_free(struct backend *b); /* NULL; no request may be under way */
 
@@ -69,5 +81,5 @@ struct file_params {
 	uint32_t block;       /* size must be a multiple of it */
 };
 int backend_file_open(struct backend **bp, const struct file_params *p, char *err, size_t err_len);
-/* backend_file_identity - device, inode for volume identity and 'already served' messages. */
+/* backend_file_fd - for identity (device, inode, extended attribute). */
 int backend_file_fd(const struct backend *b); /* -1 when it is not a file */

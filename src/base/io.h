@@ -45,8 +45,8 @@ struct io_timer {
 enum { IO_IN = 1, IO_OUT = 2 };
 
 /* A socket on this reactor, embedded by its owner. on_ready is level-triggered: it comes again in
- * the next turn for as long as the condition holds and is wanted. An error or hang-up of the peer
- * is shown as IO_IN (io_recv() then tells). */
+ * the next turn for as long as the condition holds and is wanted. An error or hang-up is shown as
+ * IO_IN (io_recv() then tells) to whoever wants anything, IO_IN or not. */
 struct io_sock {
 	int handle; /* descriptor, or the sim's number; -1 = closed */
 	unsigned want;
@@ -64,7 +64,8 @@ enum io_disk_kind {
 enum { IO_DURABLE = 1, IO_BLOCKDEV = 2 };
 
 /* A disk request, embedded by its owner; iov is borrowed until done. done runs exactly once.
- * res: bytes moved (may be short), 0 for the others, or negative errno. */
+ * res: bytes moved (may be short: at the end of the file, or past 1024 vectors), 0 for the others,
+ * or negative errno. */
 struct io_disk {
 	enum io_disk_kind kind;
 	unsigned flags;
@@ -129,7 +130,7 @@ int io_timer_set(struct io *io, struct io_timer *t, uint64_t at_ns); /* moves it
 void io_timer_stop(struct io *io, struct io_timer *t);               /* safe when it is not set */
 
 /* --- sockets: TCP, non-blocking, TCP_NODELAY; send never raises a signal --- */
-/* io_listen - port 0 asks for a free one; *addr is set to what was bound. */
+/* io_listen - port 0 asks for a free one; *addr is set to what was bound; nothing is wanted yet. */
 static inline int io_listen(struct io *io, struct io_sock *s, struct io_addr *addr) { return io->ops->listen(io, s, addr); }
 /* io_accept - a handle to give to io_attach() here or on another reactor; -EAGAIN when none waits. */
 static inline int io_accept(struct io *io, struct io_sock *s, struct io_addr *peer) { return io->ops->accept(io, s, peer); }

@@ -14,8 +14,11 @@
 
 extern bool trace_on;
 
+/* trace_open and trace_close are called while no other thread traces (before the reactors start,
+ * after they ended). */
 int trace_open(const char *path); /* -errno; truncates */
 void trace_close(void);
+void trace_flush(void); /* what is buffered goes to the file; any thread, cheap when there is nothing */
 void trace_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define trace(...) (__builtin_expect(trace_on, 0) ? trace_line(__VA_ARGS__) : (void)0)

@@ -1,8 +1,10 @@
 /* arena.h - buffer memory: pages of 4 KiB in arena lines of 32 KiB, handed out in runs.
  *
  * Shape. An arena is one page-aligned mapping. A page is named by a 32-bit number, never by an
- * address, in everything that may outlive the process. A buddy allocator hands out contiguous runs,
- * as long as the transfer wants them; any part of a run may be given back by itself.
+ * address, in everything that may outlive the process. A map of free runs (runmap.h) hands out
+ * contiguous runs, as long as the transfer wants them, the lowest first, so that what is used stays
+ * together (but who asks for as few as 8 pages gets a run of just that length that was given back lately,
+ * if there is one); any part of a run may be given back by itself.
  *
  * Ownership. A page that was taken has one reference; whoever holds a reference may read it (pin).
  * Pages are written only by their taker, before anybody else can see them. The last arena_unref()
@@ -10,12 +12,15 @@
  *
  * Admission. Free pages are promised before they are taken: a quota is a number of pages that its
  * owner can always get (a connection's MaxBurst and unsolicited window). What nobody was promised is
- * open to all, except a reserve that only merges and write-back may use (ARENA_MERGE).
+ * open to all, except a reserve that only merges and write-back may use (ARENA_MERGE):
+ *   open = free - promised and not yet taken - reserve, and never below 0
  *
- * Threads: every call from any thread; one lock, held for the buddy's few steps.
+ * Threads: every call from any thread; one lock, held for the map's few steps.
  * Memory: kind ARENA_RAM is anonymous, never lent to an engine, and arena_unref_punch() gives pages
- * back to the system. Kind ARENA_FILE is a shared-memory file, may be lent to engines
- * (io_lend_memory), and never gives pages back. */
+ * back to the system. It is kept to small pages (MADV_NOHUGEPAGE), since a thin volume is to cost what was
+ * written: with huge pages a first write of 4 KiB would cost 2 MiB, and giving 4 KiB back nothing.
+ * Kind ARENA_FILE is a shared-memory file, may be lent to engines (io_lend_memory), never gives pages
+ * back, and so takes huge pages where the system offers them. */
 #pragma once
 
 #include <stdbool.h>
@@ -44,9 +49,13 @@ struct arena_params {
 	enum arena_kind kind;
 	uint64_t n_pages;        /* at most 2^32 - 2^16 */
 	uint64_t n_merge_pages;  /* the reserve inside n_pages */
+	uint64_t n_content_pages; /* inside n_pages: never promised to quotas, so that a RAM volume that fills up
+				     does not eat what was promised; 0: all may be promised */
 };
 
-int arena_new(struct arena **ap, const struct arena_params *p); /* -ENOMEM, -EINVAL, ... */
+/* arena_new - -EINVAL; -ENOMEM when the system, or our control group, has not the memory for it and for
+ * what the other arenas of this process have not touched yet. */
+int arena_new(struct arena **ap, const struct arena_params *p);
 struct arena *arena_free(struct arena *a);                      /* NULL; every page must be back */
 
 /* --- taking --- */
@@ -65,10 +74,13 @@ int arena_grant(struct arena *a, struct quota *q, uint32_t n);
 void arena_revoke(struct quota *q);
 
 /* arena_take - exactly n pages (n >= 1) in as few runs as the pool allows, at most max_runs, each at
- * most ARENA_MAX_RUN long; line_aligned asks that runs of 8 pages and more start on an arena line.
+ * most ARENA_MAX_RUN long. ARENA_FULL: not so many pages now, worth waiting for. -E2BIG: pages enough, but not
+ * in max_runs runs; waiting is no remedy, more room is (max_runs = n always suffices).
+ * line_aligned asks that runs of 8 pages and more start on an arena line, and that all but the last of
+ * them are whole lines. Where the pool has no whole line left, runs of less than 8 pages make up the rest.
  * Every page has one reference. From the quota first (q may be NULL), the rest from the open pages.
  * *n_quotap says how many came out of the quota; the taker gives them back with quota_settle() when
- * the landing ends (committed to a map or dropped). */
+ * the landing ends (committed to a map or dropped); after arena_revoke() that does nothing. */
 int arena_take(struct arena *a, enum arena_right right, struct quota *q, uint32_t n, bool line_aligned,
 	struct run *runs, unsigned max_runs, unsigned *n_runsp, uint32_t *n_quotap);
 void quota_settle(struct quota *q, uint32_t n);
@@ -84,13 +96,21 @@ uint32_t arena_refs(const struct arena *a, uint32_t page); /* a snapshot */
 /* --- waiting for pages --- */
 /* First come, first served. fn runs on whatever thread gave pages back, with no lock held: it is
  * meant to post. It is called once, with the wait no longer queued; the taker then tries again, and
- * when it fails queues at the front (arena_wait(..., true)) so that it does not lose its turn. */
+ * when it fails queues at the front (arena_wait(..., true)) so that it does not lose its turn.
+ * Who comes new should not overtake: when arena_waited(), it queues behind before it tries.
+ * right and quota (borrowed) are those of the arena_take() to come, n_pages is its n: the wait ends when that
+ * take would be admitted. Three queues, so that a wait for open pages does not hold up one that its quota or
+ * the reserve can serve (the merge may be what sets the others' pages free).
+ * fn may come from inside arena_wait(), when pages were given back in the meantime. */
 struct arena_wait {
 	struct list link;
 	uint32_t n_pages;
 	void (*fn)(struct arena_wait *);
+	enum arena_right right;    /* zero: ARENA_OPEN */
+	const struct quota *quota; /* NULL: none */
 };
 void arena_wait(struct arena *a, struct arena_wait *w, uint32_t n_pages, bool front);
+bool arena_waited(struct arena *a); /* somebody waits for open pages */
 bool arena_wait_cancel(struct arena *a, struct arena_wait *w); /* false: fn has run or is running */
 
 /* --- looking --- */
@@ -106,5 +126,5 @@ uint64_t arena_n_lent(const struct arena *a);  /* taken pages */
 uint64_t arena_n_open(const struct arena *a);  /* free, promised to nobody, not in the reserve */
 int arena_fd(const struct arena *a);           /* ARENA_FILE's memory file, else -1 */
 
-/* arena_check - walk everything (tests): the buddy's lists, counts and references agree. */
+/* arena_check - walk everything (tests, while no call is under way): runs, counts and references agree. */
 void arena_check(const struct arena *a);

@@ -34,6 +34,7 @@ void reactor_join(struct reactor *r);
 /* Shared by all engines (loop.c); now_ns is set by the caller of the turn. */
 void io_init(struct io *io, const struct io_ops *ops, unsigned index);
 void io_deinit(struct io *io);
+bool io_has_posts(struct io *io);
 bool io_run_posts(struct io *io);
 bool io_run_timers(struct io *io);
 bool io_run_deferred(struct io *io);

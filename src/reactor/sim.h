@@ -5,6 +5,7 @@
  * sent in order, cut into pieces of any size and delayed. The same seed gives the same run. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "io.h"
@@ -22,7 +23,8 @@ struct sim *sim_free(struct sim *s);
 struct io *sim_io(struct sim *s, unsigned reactor);
 bool sim_step(struct sim *s);            /* false: nothing will ever happen again without the outside */
 uint64_t sim_now(const struct sim *s);
-uint64_t sim_random(struct sim *s, uint64_t below);
+uint64_t sim_random(struct sim *s, uint64_t below); /* 0: any 64 bits */
+uint64_t sim_hash(const struct sim *s);             /* of all events so far: equal for equal runs */
 
 /* The outside's end of a stream to whoever listens on the address. */
 struct sim_peer;
@@ -31,10 +33,13 @@ size_t sim_peer_send(struct sim_peer *p, const void *data, size_t len);   /* how
 size_t sim_peer_recv(struct sim_peer *p, void *data, size_t len);         /* what has arrived by now */
 bool sim_peer_ended(const struct sim_peer *p);                            /* the other side closed */
 void sim_peer_close(struct sim_peer *p);                                  /* and frees */
+void sim_peer_reset(struct sim_peer *p); /* the same with a RST: what is in transit is lost */
 
 /* A disk in memory: its number stands for a descriptor in struct io_disk. Reads and writes end in any
  * order and may overlap in time; a write that is not flushed (nor durable) may be lost or torn by sim_disk_crash(). */
 int sim_disk_new(struct sim *s, uint64_t size); /* the number, or -errno */
 void *sim_disk_bytes(struct sim *s, int disk);  /* what a reader sees now */
-void sim_disk_crash(struct sim *s, int disk);   /* keep what was durable, and of the rest what the seed says */
+void sim_disk_crash(struct sim *s, int disk);   /* keep what was durable, and of the rest what the seed says;
+						 * requests under way end with -EIO */
+/* From now on one request of the kind in so many (0: none) ends with the error, a transfer after part of it. */
 void sim_disk_fail(struct sim *s, int disk, enum io_disk_kind kind, unsigned one_in, int error);

@@ -72,9 +72,13 @@ struct landing {
 	struct iovec few_iov[LANDING_RUNS];
 	struct quota *quota;
 	uint32_t n_quota;        /* pages out of it */
+	uint32_t n_pages;        /* taken */
+	uint32_t n_lead;         /* of them, before the page of `off` (line_aligned) */
 };
-/* landing_init takes nothing yet. landing_take - places for [0, upto): 0, VOL_FULL (what it has stays),
- * -ENOMEM. The pages of [have, upto) come in as few runs as the arena allows. */
+/* landing_init takes nothing yet. landing_take - places for [0, upto) at least: 0, VOL_FULL (what it has
+ * stays), -ENOMEM. The new pages come in as few runs as the arena allows; line_aligned must be the same in all
+ * calls. A vector, once there, never changes; the arrays may move, and the old ones stay as they were
+ * until landing_drop() or volume_commit(). */
 void landing_init(struct landing *l, struct volume *v, uint64_t off, uint32_t len, struct quota *quota);
 int landing_take(struct landing *l, uint32_t upto, bool line_aligned);
 void landing_drop(struct landing *l); /* safe to call twice; gives all pages back unseen */

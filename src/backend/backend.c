@@ -1,0 +1,229 @@
+/* backend.c - the narrow door (see backend.h).
+ *
+ * A request goes to the backend in pieces, one at a time: at most MAX_VECTORS vectors and MAX_PIECE
+ * bytes, and after a transfer that ended within a vector, the rest of that vector by itself. The
+ * way of a request may go down a step: punch -> zero -> write zeros, when the backend lacks the
+ * capability or the system answers EOPNOTSUPP, which costs it the capability. */
+#include "backend.h"
+
+#include <errno.h>
+#include <limits.h>
+#include "check.h"
+#include "log.h"
+
+enum {
+	MAX_VECTORS = 1024, /* IOV_MAX */
+	MAX_PIECE = 1 << 30,
+	ZEROS_LEN = 64 << 10,
+	N_ZEROS = 64,
+};
+
+static _Alignas(4096) uint8_t zeros[ZEROS_LEN]; /* nobody writes it */
+static const struct iovec zero_iov[N_ZEROS] = {
+	[0 ... N_ZEROS - 1] = {zeros, ZEROS_LEN},
+};
+
+static void piece_next(struct backend_req *r);
+
+uint32_t backend_caps(const struct backend *b)
+{
+	return __atomic_load_n(&b->info.caps, __ATOMIC_RELAXED);
+}
+
+static void drop_cap(struct backend *b, uint32_t cap, const char *what)
+{
+	if (__atomic_fetch_and(&b->info.caps, ~cap, __ATOMIC_RELAXED) & cap)
+		log_info("%s: the system cannot %s here, zeros are written instead", b->path, what);
+}
+
+/* --- the end --- */
+static void on_later(struct io_work *work)
+{
+	struct backend_req *r = container_of(work, struct backend_req, later);
+
+	r->done(r, r->error);
+}
+
+static void end_later(struct backend_req *r, int error)
+{
+	r->error = error;
+	r->later.fn = on_later;
+	list_init(&r->later.link);
+	io_defer(r->io, &r->later);
+}
+
+static void moved_all(struct backend_req *r)
+{
+	bool changes = r->kind != IO_READ && r->kind != IO_FLUSH;
+	bool by_itself = r->way == IO_WRITE && backend_caps(r->b) & BACKEND_DURABLE;
+
+	if (changes && r->durable && !by_itself && !r->sync && backend_caps(r->b) & BACKEND_FLUSH) {
+		r->sync = true;
+		piece_next(r);
+		return;
+	}
+	r->done(r, 0);
+}
+
+/* --- pieces --- */
+static void move_on(struct backend_req *r, uint64_t n)
+{
+	r->moved += n;
+	if (r->way == IO_WRITE && r->kind != IO_WRITE)
+		return; /* zeros have no place */
+	while (n && n >= r->iov[r->at_iov].iov_len - r->skip) {
+		n -= r->iov[r->at_iov++].iov_len - r->skip;
+		r->skip = 0;
+	}
+	r->skip += n;
+}
+
+/* Down one step; false: there is none. */
+static bool way_down(struct backend_req *r)
+{
+	if (r->way == IO_PUNCH)
+		drop_cap(r->b, BACKEND_PUNCH, "punch holes");
+	else if (r->way == IO_ZERO)
+		drop_cap(r->b, BACKEND_ZERO, "zero a range");
+	else
+		return false;
+	return true;
+}
+
+static void on_disk(struct io_disk *d, int64_t res)
+{
+	struct backend_req *r = container_of(d, struct backend_req, disk);
+	bool bytes = d->kind == IO_READ || d->kind == IO_WRITE;
+
+	if (res == -EOPNOTSUPP && !r->sync && way_down(r)) {
+		piece_next(r);
+	} else if (res < 0) {
+		r->done(r, (int)res);
+	} else if (bytes && res == 0) {
+		log_error("%s: the end came before the size", r->b->path);
+		r->done(r, -EIO);
+	} else if (r->sync) {
+		r->done(r, 0);
+	} else {
+		if (bytes)
+			move_on(r, MIN((uint64_t)res, d->len));
+		else
+			r->moved = r->len;
+		if (r->moved < r->len)
+			piece_next(r);
+		else
+			moved_all(r);
+	}
+}
+
+static void piece_of_zeros(struct backend_req *r)
+{
+	uint64_t left = r->len - r->moved;
+
+	if (left < ZEROS_LEN) {
+		r->one = (struct iovec){zeros, left};
+		r->disk.iov = &r->one;
+		r->disk.n_iov = 1;
+		r->disk.len = left;
+		return;
+	}
+	r->disk.iov = zero_iov;
+	r->disk.n_iov = MIN(left / ZEROS_LEN, N_ZEROS);
+	r->disk.len = (uint64_t)r->disk.n_iov * ZEROS_LEN;
+}
+
+static void piece_of_vectors(struct backend_req *r)
+{
+	const struct iovec *iov = &r->iov[r->at_iov];
+	unsigned n = 0;
+	uint64_t len = 0;
+
+	if (r->skip || iov->iov_len > MAX_PIECE) {
+		len = MIN(iov->iov_len - r->skip, MAX_PIECE);
+		r->one = (struct iovec){(char *)iov->iov_base + r->skip, len};
+		iov = &r->one;
+		n = 1;
+	}
+	while (iov != &r->one && r->at_iov + n < r->n_iov && n < MAX_VECTORS &&
+		len + iov[n].iov_len <= MAX_PIECE)
+		len += iov[n++].iov_len;
+	r->disk.iov = iov;
+	r->disk.n_iov = n;
+	r->disk.len = len;
+}
+
+static enum io_disk_kind way_of(const struct backend_req *r)
+{
+	uint32_t caps = backend_caps(r->b);
+
+	if (r->kind == IO_PUNCH && caps & BACKEND_PUNCH)
+		return IO_PUNCH;
+	if (r->kind == IO_PUNCH || r->kind == IO_ZERO)
+		return caps & BACKEND_ZERO ? IO_ZERO : IO_WRITE;
+	return r->kind;
+}
+
+static void piece_next(struct backend_req *r)
+{
+	struct io_disk *d = &r->disk;
+
+	r->way = r->sync ? IO_FLUSH : way_of(r);
+	*d = (struct io_disk){
+		.kind = r->way,
+		.fd = -1,
+		.off = r->off + r->moved,
+		.len = r->len - r->moved,
+		.done = on_disk,
+	};
+	list_init(&d->link);
+	if (r->way == IO_WRITE && r->durable && backend_caps(r->b) & BACKEND_DURABLE)
+		d->flags = IO_DURABLE;
+	if (r->way == IO_WRITE && r->kind != IO_WRITE)
+		piece_of_zeros(r);
+	else if (r->way == IO_READ || r->way == IO_WRITE)
+		piece_of_vectors(r);
+	r->b->ops->submit(r->b, r->io, r);
+}
+
+/* --- the door --- */
+static void check_request(const struct backend *b, const struct backend_req *r)
+{
+	uint64_t end = r->off + r->len, len = 0;
+
+	check(r->done && end >= r->off && end <= b->info.size);
+	if (r->kind == IO_FLUSH)
+		return;
+	check(r->len && r->off % b->info.align_offset == 0);
+	check(end % b->info.align_offset == 0 || end == b->info.size);
+	if (r->kind != IO_READ && r->kind != IO_WRITE)
+		return;
+	for (unsigned i = 0; i < r->n_iov; i++) {
+		check((uintptr_t)r->iov[i].iov_base % b->info.align_memory == 0);
+		len += r->iov[i].iov_len;
+	}
+	check(len == r->len);
+}
+
+void backend_io(struct backend *b, struct io *io, struct backend_req *r)
+{
+	uint32_t caps = backend_caps(b);
+
+	check_request(b, r);
+	r->b = b;
+	r->io = io;
+	r->moved = 0;
+	r->at_iov = 0;
+	r->skip = 0;
+	r->sync = false;
+	if (r->kind != IO_READ && r->kind != IO_FLUSH && !(caps & BACKEND_WRITE))
+		end_later(r, -EROFS);
+	else if (r->kind == IO_FLUSH && !(caps & BACKEND_FLUSH))
+		end_later(r, 0);
+	else
+		piece_next(r);
+}
+
+struct backend *backend_free(struct backend *b)
+{
+	return b ? b->ops->free(b) : NULL;
+}

@@ -1,0 +1,98 @@
+/* test-log.c */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "check.h"
+#include "log.h"
+
+#define TEXT(room, in, out)                                                                        \
+	do {                                                                                       \
+		char buf[64];                                                                      \
+		memset(buf, 'Z', sizeof(buf));                                                     \
+		assert_ptr_equal(log_text(buf, room, in, sizeof(in) - 1), buf);                    \
+		assert_string_equal(buf, out);                                                     \
+		assert_true(strlen(buf) < (room));                                                 \
+		assert_int_equal(buf[room], 'Z');                                                  \
+	} while (0)
+
+static void foreign_text_is_harmless(void **state)
+{
+	TEXT(40, "", "");
+	TEXT(40, "iqn.2026-11.io.berth:x", "iqn.2026-11.io.berth:x");
+	TEXT(40, "a\nb\0c\033[2J", "a\\x0ab\\x00c\\x1b[2J");
+	TEXT(40, "\x7f\xc3\xa9", "\\x7f\\xc3\\xa9");
+	TEXT(40, "a\\b", "a\\x5cb");
+}
+
+static void foreign_text_is_cut(void **state)
+{
+	TEXT(1, "abc", "");
+	TEXT(3, "abc", "..");
+	TEXT(4, "abc", "abc");
+	TEXT(4, "abcd", "...");
+	TEXT(6, "abcde", "abcde");
+	TEXT(6, "abcdef", "ab...");
+	TEXT(6, "ab\ncd", "ab...");
+	TEXT(5, "\n", "\\x0a");
+	TEXT(4, "\n", "...");
+	TEXT(9, "\n\n", "\\x0a\\x0a");
+	TEXT(8, "\n\n", "\\x0a...");
+}
+
+/* logged - what one call writes to standard error. */
+static ssize_t logged(char *out, size_t room, enum log_level level, const char *text)
+{
+	int ends[2], saved = dup(STDERR_FILENO);
+	ssize_t n;
+
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+	errno = EBUSY;
+	log_line(level, "%s", text);
+	assert_int_equal(errno, EBUSY);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	n = read(ends[0], out, room - 1);
+	close(ends[0]);
+	out[MAX(n, 0)] = '\0';
+	return n;
+}
+
+static void one_line_a_call(void **state)
+{
+	char out[2048];
+
+	logged(out, sizeof(out), LOG_WARN, "two words");
+	assert_string_equal(out, "berth: warning: two words\n");
+	logged(out, sizeof(out), LOG_INFO, "");
+	assert_string_equal(out, "berth: info: \n");
+	assert_int_equal(logged(out, sizeof(out), LOG_DEBUG, "not asked for"), 0);
+}
+
+static void long_line_is_cut(void **state)
+{
+	char out[2048], text[1500];
+
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(logged(out, sizeof(out), LOG_ERROR, text), 1024);
+	assert_string_equal(out + 1024 - 5, "x...\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(foreign_text_is_harmless),
+		cmocka_unit_test(foreign_text_is_cut),
+		cmocka_unit_test(one_line_a_call),
+		cmocka_unit_test(long_line_is_cut),
+	};
+
+	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}

@@ -1,0 +1,556 @@
+/* arena.c - the memory itself, references, promises, and who waits for pages.
+ *
+ * A page's life:
+ *   free      its bit in the run map is set, no reference
+ *   taken     bit clear, references >= 1
+ *   between   bit clear, no reference: only inside arena_unref(), which has seen the last reference
+ * go and is the only one to know; here pages are punched, so nobody can take them meanwhile
+ *
+ * References are plain 32-bit words beside the pages, changed by atomics and without the lock.
+ * Counts under the lock: free_pages(), n_granted (the sum over quotas), n_promised (of it, not
+ * taken). A promise may for a while exceed the free pages: a landing that is committed leaves its
+ * quota while its pages stay taken until what they replace is given back. Then open is 0, and a
+ * quota's take may find the arena full and wait; nothing is ever handed out twice. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "arena.h"
+#include "check.h"
+#include "runmap.h"
+#include "stash.h"
+#include "sysmem.h"
+
+enum { WAIT_OPEN, WAIT_QUOTA, WAIT_MERGE, N_WAITS };
+enum { HUGE = 2 << 20 };
+
+struct arena {
+	char *base;
+	uint32_t *refs;
+	enum arena_kind kind;
+	int fd;
+	uint64_t n_pages, n_merge, n_content;
+
+	_Alignas(64) pthread_mutex_t lock; /* for all below */
+	struct runmap map;		   /* free pages, but for those in the stash */
+	struct stash stash;
+	uint64_t n_granted, n_promised;
+	uint32_t n_waiting;
+	struct list waits[N_WAITS];
+	uint64_t n_bytes; /* reserved of the system */
+	char name[32];
+};
+
+_Static_assert((int)RUNMAP_LINE == (int)ARENA_LINE_PAGES, "the run map aligns to arena lines");
+_Static_assert(RUNMAP_NONE == PAGE_NONE, "no page is no page");
+
+/* --- admission; under the lock --- */
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static uint64_t free_pages(const struct arena *a)
+{
+	return a->map.n_free + a->stash.n_pages;
+}
+
+static uint64_t open_pages(const struct arena *a)
+{
+	return less(free_pages(a), a->n_promised + a->n_merge);
+}
+
+static uint32_t quota_left(const struct quota *q)
+{
+	return q && q->a ? q->n_granted - q->n_used : 0;
+}
+
+/* admits - may n pages be taken now? `gone`: free pages that are as good as taken. */
+static bool admits(const struct arena *a, enum arena_right right, const struct quota *q, uint32_t n,
+	uint64_t gone)
+{
+	uint32_t own = MIN(n, quota_left(q));
+	uint64_t rest;
+
+	if (n > less(free_pages(a), gone))
+		return false;
+	rest = right == ARENA_MERGE ? less(free_pages(a), a->n_promised) : open_pages(a);
+	return n == own || n - own <= less(rest, gone);
+}
+
+/* --- waiting --- */
+
+static unsigned wait_class(const struct arena_wait *w)
+{
+	if (w->right == ARENA_MERGE)
+		return WAIT_MERGE;
+	return quota_left(w->quota) >= w->n_pages ? WAIT_QUOTA : WAIT_OPEN;
+}
+
+/* next_served - the first wait, of any queue, that could take its pages now; off its queue. */
+static struct arena_wait *next_served(struct arena *a, uint64_t gone)
+{
+	for (unsigned i = N_WAITS; a->n_waiting > 0 && i-- > 0;) {
+		struct arena_wait *w;
+
+		if (list_empty(&a->waits[i]))
+			continue;
+		w = list_first(&a->waits[i], struct arena_wait, link);
+		if (!admits(a, w->right, w->quota, w->n_pages, gone))
+			continue;
+		list_remove(&w->link);
+		a->n_waiting--;
+		return w;
+	}
+	return NULL;
+}
+
+/* unlock_and_wake - the lock goes, and whoever can be served now is told, one after the other.
+ * Pages that one of them was told of are not offered to the next. */
+static void unlock_and_wake(struct arena *a)
+{
+	uint64_t gone = 0;
+
+	while (unlikely(a->n_waiting > 0)) {
+		struct arena_wait *w = next_served(a, gone);
+
+		if (!w)
+			break;
+		gone += w->n_pages;
+		pthread_mutex_unlock(&a->lock);
+		w->fn(w); /* w may be gone after this */
+		pthread_mutex_lock(&a->lock);
+	}
+	pthread_mutex_unlock(&a->lock);
+}
+
+void arena_wait(struct arena *a, struct arena_wait *w, uint32_t n_pages, bool front)
+{
+	struct list *queue;
+
+	pthread_mutex_lock(&a->lock);
+	w->n_pages = n_pages;
+	queue = &a->waits[wait_class(w)];
+	if (front)
+		list_push_front(queue, &w->link);
+	else
+		list_push_back(queue, &w->link);
+	a->n_waiting++;
+	unlock_and_wake(a);
+}
+
+bool arena_wait_cancel(struct arena *a, struct arena_wait *w)
+{
+	bool queued;
+
+	pthread_mutex_lock(&a->lock);
+	queued = w->link.next && list_linked(&w->link); /* NULL: never waited */
+	if (queued) {
+		list_remove(&w->link);
+		a->n_waiting--;
+	}
+	unlock_and_wake(a); /* it may have stood in the way of smaller ones */
+	return queued;
+}
+
+bool arena_waited(struct arena *a)
+{
+	bool waited;
+
+	pthread_mutex_lock(&a->lock);
+	waited = !list_empty(&a->waits[WAIT_OPEN]);
+	pthread_mutex_unlock(&a->lock);
+	return waited;
+}
+
+/* --- promises --- */
+
+int arena_grant(struct arena *a, struct quota *q, uint32_t n)
+{
+	int end = 0;
+
+	check(!q->a);
+	pthread_mutex_lock(&a->lock);
+	if (n > open_pages(a) || n > less(a->n_pages, a->n_merge + a->n_content + a->n_granted)) {
+		end = ARENA_FULL;
+	} else {
+		a->n_granted += n;
+		a->n_promised += n;
+		*q = (struct quota){.a = a, .n_granted = n};
+	}
+	pthread_mutex_unlock(&a->lock);
+	return end;
+}
+
+void arena_revoke(struct quota *q)
+{
+	struct arena *a = q->a;
+
+	if (!a)
+		return;
+	pthread_mutex_lock(&a->lock);
+	a->n_granted -= q->n_granted;
+	a->n_promised -= quota_left(q);
+	*q = (struct quota){0};
+	unlock_and_wake(a);
+}
+
+void quota_settle(struct quota *q, uint32_t n)
+{
+	struct arena *a = q ? q->a : NULL;
+
+	if (!a || n == 0)
+		return;
+	pthread_mutex_lock(&a->lock);
+	check(n <= q->n_used);
+	q->n_used -= n;
+	a->n_promised += n;
+	unlock_and_wake(a); /* its owner may wait for just these */
+}
+
+/* --- taking --- */
+
+/* next_run - the best run towards n pages. The longest first makes the runs few; the lowest one
+ * that holds all that is left keeps the arena compact. */
+static struct run next_run(struct runmap *m, uint32_t n, bool line_aligned)
+{
+	struct run r = {PAGE_NONE, MIN(n, ARENA_MAX_RUN)};
+	bool aligned = line_aligned && r.n_pages >= ARENA_LINE_PAGES;
+	uint32_t longest = runmap_longest(m, aligned);
+
+	if (aligned && longest < r.n_pages) {
+		longest = (uint32_t)round_down(longest, ARENA_LINE_PAGES);
+		if (longest == 0) {
+			aligned = false;
+			longest = MIN(runmap_longest(m, false), ARENA_LINE_PAGES - 1);
+		}
+	}
+	r.n_pages = MIN(r.n_pages, longest);
+	r.page = runmap_find(m, r.n_pages, aligned);
+	return r;
+}
+
+/* take_runs - the pages are known to be there. Nothing is taken on -E2BIG. */
+static int take_runs(struct arena *a, uint32_t n, bool line_aligned, struct run *runs,
+	unsigned max_runs, unsigned *n_runsp)
+{
+	unsigned n_runs = 0;
+
+	if (max_runs > 0 &&
+		stash_take(&a->stash, n, line_aligned && n >= ARENA_LINE_PAGES, &runs->page)) {
+		runs->n_pages = n;
+		*n_runsp = 1;
+		return 0;
+	}
+	stash_drain(&a->stash, &a->map);
+	while (n > 0 && n_runs < max_runs) {
+		struct run r = next_run(&a->map, n, line_aligned);
+
+		runmap_take(&a->map, r.page, r.n_pages);
+		runs[n_runs++] = r;
+		n -= r.n_pages;
+	}
+	if (n > 0) {
+		while (n_runs-- > 0)
+			runmap_give(&a->map, runs[n_runs].page, runs[n_runs].n_pages);
+		return -E2BIG;
+	}
+	*n_runsp = n_runs;
+	return 0;
+}
+
+int arena_take(struct arena *a, enum arena_right right, struct quota *q, uint32_t n,
+	bool line_aligned, struct run *runs, unsigned max_runs, unsigned *n_runsp,
+	uint32_t *n_quotap)
+{
+	uint32_t own;
+	int end;
+
+	check(n > 0 && (!q || !q->a || q->a == a));
+	*n_runsp = 0;
+	*n_quotap = 0;
+	pthread_mutex_lock(&a->lock);
+	end = admits(a, right, q, n, 0) ? take_runs(a, n, line_aligned, runs, max_runs, n_runsp)
+					: ARENA_FULL;
+	if (end == 0) {
+		own = MIN(n, quota_left(q));
+		if (own > 0) {
+			q->n_used += own;
+			a->n_promised -= own;
+		}
+		*n_quotap = own;
+	}
+	pthread_mutex_unlock(&a->lock);
+	/* Ours alone until we hand them on: no need of the lock, nor of more than a plain word. */
+	for (unsigned i = 0; i < *n_runsp; i++) {
+		for (uint32_t p = 0; p < runs[i].n_pages; p++)
+			__atomic_store_n(&a->refs[runs[i].page + p], 1, __ATOMIC_RELAXED);
+	}
+	return end;
+}
+
+/* --- references --- */
+
+void arena_ref(struct arena *a, uint32_t page, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		check(__atomic_fetch_add(&a->refs[page + i], 1, __ATOMIC_RELAXED) > 0);
+}
+
+/* last_ref - one reference less; was it the last? Who sees 1 holds the only one, and nobody can get
+ * another without having one, so the dear atomic is not needed then. */
+static inline bool last_ref(struct arena *a, uint32_t page)
+{
+	uint32_t before = __atomic_load_n(&a->refs[page], __ATOMIC_ACQUIRE);
+
+	if (likely(before == 1)) {
+		__atomic_store_n(&a->refs[page], 0, __ATOMIC_RELAXED);
+		return true;
+	}
+	before = __atomic_fetch_sub(&a->refs[page], 1, __ATOMIC_ACQ_REL);
+	check(before > 0);
+	return before == 1;
+}
+
+static void give_back(struct arena *a, uint32_t page, uint32_t n, bool punch)
+{
+	/* Failure leaves the memory with us, full of old bytes, which is what a free page may be.
+	 */
+	if (punch)
+		(void)madvise(arena_ptr(a, page), (uint64_t)n * ARENA_PAGE, MADV_DONTNEED);
+	pthread_mutex_lock(&a->lock);
+	if (punch ||
+		!stash_put(&a->stash, page, n)) /* who takes next wants pages that have memory */
+		runmap_give(&a->map, page, n);
+	unlock_and_wake(a);
+}
+
+static void unref(struct arena *a, uint32_t page, uint32_t n, bool punch)
+{
+	uint64_t end = (uint64_t)page + n;
+	uint32_t n_last = 0; /* pages just before `page` that lost their last reference */
+
+	check(end <= a->n_pages);
+	for (; page < end; page++) {
+		if (last_ref(a, page)) {
+			n_last++;
+			continue;
+		}
+		if (n_last > 0)
+			give_back(a, page - n_last, n_last, punch);
+		n_last = 0;
+	}
+	if (n_last > 0)
+		give_back(a, page - n_last, n_last, punch);
+}
+
+void arena_unref(struct arena *a, uint32_t page, uint32_t n)
+{
+	unref(a, page, n, false);
+}
+
+void arena_unref_punch(struct arena *a, uint32_t page, uint32_t n)
+{
+	unref(a, page, n, a->kind == ARENA_RAM);
+}
+
+uint32_t arena_refs(const struct arena *a, uint32_t page)
+{
+	return __atomic_load_n(&a->refs[page], __ATOMIC_RELAXED);
+}
+
+/* --- life --- */
+
+/* map_memory - the pages, at an address that huge pages could start at. */
+static int map_memory(struct arena *a)
+{
+	uint64_t len = a->n_pages * ARENA_PAGE;
+	int flags = MAP_FIXED | MAP_NORESERVE;
+	char *room, *at;
+
+	room = mmap(
+		NULL, len + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return -errno;
+	at = (char *)round_up((uintptr_t)room, HUGE);
+	if (at > room)
+		munmap(room, (size_t)(at - room));
+	munmap(at + len, (size_t)(room + HUGE - at));
+	a->base = at;
+	flags |= a->kind == ARENA_FILE ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+	if (mmap(at, len, PROT_READ | PROT_WRITE, flags, a->fd, 0) == MAP_FAILED)
+		return -errno;
+	/* Advice only: a kernel without it keeps its own ways. */
+	(void)madvise(at, len, a->kind == ARENA_FILE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	(void)madvise(at, len, MADV_DONTDUMP);
+	return 0;
+}
+
+static int open_memory(struct arena *a)
+{
+	void *refs;
+
+	if (a->kind == ARENA_FILE) {
+		a->fd = memfd_create(a->name, MFD_CLOEXEC);
+		if (a->fd < 0 || ftruncate(a->fd, (off_t)(a->n_pages * ARENA_PAGE)) < 0)
+			return -errno;
+	}
+	refs = mmap(NULL, a->n_pages * sizeof(a->refs[0]), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (refs == MAP_FAILED)
+		return -errno;
+	a->refs = refs;
+	return map_memory(a);
+}
+
+static void release(struct arena *a)
+{
+	if (a->base)
+		munmap(a->base, a->n_pages * ARENA_PAGE);
+	if (a->refs)
+		munmap(a->refs, a->n_pages * sizeof(a->refs[0]));
+	if (a->fd >= 0)
+		close(a->fd);
+	runmap_deinit(&a->map);
+	pthread_mutex_destroy(&a->lock);
+	sysmem_release(a->n_bytes);
+	free(a);
+}
+
+static struct arena *arena_blank(const struct arena_params *p)
+{
+	struct arena *a = aligned_alloc(_Alignof(struct arena), sizeof(*a));
+	pthread_mutexattr_t attr;
+
+	if (!a)
+		return NULL;
+	memset(a, 0, sizeof(*a));
+	a->kind = p->kind;
+	a->fd = -1;
+	a->n_pages = p->n_pages;
+	a->n_merge = p->n_merge_pages;
+	a->n_content = p->n_content_pages;
+	strncpy(a->name, p->name ? p->name : "arena", sizeof(a->name) - 1);
+	for (unsigned i = 0; i < N_WAITS; i++)
+		list_init(&a->waits[i]);
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+	pthread_mutex_init(&a->lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return a;
+}
+
+int arena_new(struct arena **ap, const struct arena_params *p)
+{
+	struct arena *a;
+	int end;
+
+	*ap = NULL;
+	if (p->n_pages == 0 || p->n_pages > (1ull << 32) - (1 << 16) ||
+		p->n_merge_pages > p->n_pages || p->n_content_pages > p->n_pages)
+		return -EINVAL;
+	a = arena_blank(p);
+	if (!a)
+		return -ENOMEM;
+	end = sysmem_reserve(p->n_pages * ARENA_PAGE);
+	if (end == 0) {
+		a->n_bytes = p->n_pages * ARENA_PAGE;
+		end = open_memory(a);
+	}
+	if (end == 0)
+		end = runmap_init(&a->map, p->n_pages);
+	if (end != 0) {
+		release(a);
+		return end;
+	}
+	*ap = a;
+	return 0;
+}
+
+struct arena *arena_free(struct arena *a)
+{
+	if (!a)
+		return NULL;
+	check(free_pages(a) == a->n_pages);
+	check(a->n_waiting == 0);
+	release(a);
+	return NULL;
+}
+
+/* --- looking --- */
+
+void *arena_base(const struct arena *a)
+{
+	return a->base;
+}
+
+void *arena_ptr(const struct arena *a, uint32_t page)
+{
+	return arena_ptr_of(a->base, page);
+}
+
+uint64_t arena_offset(const struct arena *a, const void *ptr)
+{
+	uint64_t off = (uint64_t)((uintptr_t)ptr - (uintptr_t)a->base);
+
+	return off < a->n_pages * ARENA_PAGE ? off : UINT64_MAX;
+}
+
+uint64_t arena_n_pages(const struct arena *a)
+{
+	return a->n_pages;
+}
+
+uint64_t arena_n_free(const struct arena *a)
+{
+	struct arena *locked = (struct arena *)a;
+	uint64_t n;
+
+	pthread_mutex_lock(&locked->lock);
+	n = free_pages(a);
+	pthread_mutex_unlock(&locked->lock);
+	return n;
+}
+
+uint64_t arena_n_lent(const struct arena *a)
+{
+	return a->n_pages - arena_n_free(a);
+}
+
+uint64_t arena_n_open(const struct arena *a)
+{
+	struct arena *locked = (struct arena *)a;
+	uint64_t n;
+
+	pthread_mutex_lock(&locked->lock);
+	n = open_pages(a);
+	pthread_mutex_unlock(&locked->lock);
+	return n;
+}
+
+int arena_fd(const struct arena *a)
+{
+	return a->fd;
+}
+
+void arena_check(const struct arena *a)
+{
+	struct arena *locked = (struct arena *)a;
+	uint32_t n_waiting = 0;
+
+	pthread_mutex_lock(&locked->lock);
+	stash_drain(&locked->stash, &locked->map);
+	runmap_check(&a->map);
+	for (uint64_t p = 0; p < a->n_pages; p++)
+		check(runmap_is_free(&a->map, (uint32_t)p) == (arena_refs(a, (uint32_t)p) == 0));
+	check(a->n_promised <= a->n_granted && a->n_granted + a->n_merge <= a->n_pages);
+	for (unsigned i = 0; i < N_WAITS; i++) {
+		list_for_each (at, &a->waits[i])
+			n_waiting++;
+	}
+	check(n_waiting == a->n_waiting);
+	pthread_mutex_unlock(&locked->lock);
+}

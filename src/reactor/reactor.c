@@ -1,0 +1,201 @@
+/* reactor.c - one engine, one thread: turns, the spin between them, start and stop.
+ *
+ * Spin. A small request that follows another at low depth comes sooner than a sleeping thread
+ * wakes. So after a turn that did small work the reactor looks again and again for spin_us before
+ * it sleeps; not while a known burst arrives (the low-water mark does better), nor after turns that
+ * moved much. Whether it pays is learnt: a spin that found work earns credit, one in vain costs
+ * some, and without credit only one turn in SPIN_PROBE spins. A reactor with nothing to do does not
+ * spin: only work starts a spin. */
+#include "reactor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "engine.h"
+#include "log.h"
+#include "spin.h"
+#include "thread.h"
+
+enum {
+	SPIN_CREDIT = 8,	/* most that can be earned */
+	SPIN_REWARD = 2,	/* for a spin that found work; one in vain costs 1 */
+	SPIN_PROBE = 32,	/* without credit: every so many turns with work */
+	SPIN_MAX_BYTES = 65536, /* received in a turn: more is no small work */
+	SPIN_PAUSES = 16,	/* between two looks */
+};
+
+struct reactor {
+	struct engine_core *engine;
+	struct counters counters;
+	struct {
+		uint64_t ns;	   /* how long; 0: never */
+		uint64_t until_ns; /* of the spin under way; 0: none */
+		unsigned credit, n_skipped;
+	} spin;
+	pthread_t thread;
+	bool started;
+	char reason[128];
+};
+
+static int engine_choose(struct reactor *r, unsigned index, const struct reactor_params *p)
+{
+	const char *why = NULL;
+	int rc;
+
+	if (p->engine == ENGINE_EPOLL)
+		return epoll_engine_new(&r->engine, index, p->user_timeout_ms);
+	rc = uring_engine_new(&r->engine, index, p->user_timeout_ms, &why);
+	if (rc == 0 || p->engine == ENGINE_URING)
+		return rc;
+	snprintf(r->reason, sizeof(r->reason), "io_uring: %s: %s", why, strerror(-rc));
+	return epoll_engine_new(&r->engine, index, p->user_timeout_ms);
+}
+
+int reactor_new(
+	struct reactor **rp, unsigned index, const struct reactor_params *p, const char **reasonp)
+{
+	struct reactor *r = aligned_alloc(64, round_up(sizeof(*r), 64));
+	int rc;
+
+	if (!r)
+		return -ENOMEM;
+	*r = (struct reactor){.spin = {.ns = p->spin_us * UINT64_C(1000), .credit = SPIN_CREDIT}};
+	rc = engine_choose(r, index, p);
+	if (rc < 0) {
+		free(r);
+		return rc;
+	}
+	if (reasonp)
+		*reasonp = r->reason[0] ? r->reason : NULL;
+	*rp = r;
+	return 0;
+}
+
+struct reactor *reactor_free(struct reactor *r)
+{
+	if (!r)
+		return NULL;
+	check(!r->started);
+	r->engine->kind->free(r->engine);
+	free(r);
+	return NULL;
+}
+
+struct io *reactor_io(struct reactor *r)
+{
+	return &r->engine->io;
+}
+
+struct counters *reactor_counters(struct reactor *r)
+{
+	return &r->counters;
+}
+
+static bool small_work(const struct engine_core *e)
+{
+	return e->n_turn_bytes <= SPIN_MAX_BYTES && !e->n_bursts;
+}
+
+static bool worth_a_spin(struct reactor *r)
+{
+	if (!r->spin.ns || !small_work(r->engine))
+		return false;
+	if (r->spin.credit)
+		return true;
+	if (++r->spin.n_skipped < SPIN_PROBE)
+		return false;
+	r->spin.n_skipped = 0;
+	return true;
+}
+
+static void spin_after_work(struct reactor *r)
+{
+	if (r->spin.until_ns)
+		r->spin.credit = MIN(r->spin.credit + SPIN_REWARD, SPIN_CREDIT);
+	r->spin.until_ns = worth_a_spin(r) ? engine_clock(&r->engine->io) + r->spin.ns : 0;
+}
+
+static void spin_in_vain(struct reactor *r)
+{
+	if (r->engine->io.now_ns < r->spin.until_ns) {
+		for (int i = 0; i < SPIN_PAUSES; i++)
+			spin_pause();
+		return;
+	}
+	r->spin.until_ns = 0;
+	if (r->spin.credit)
+		r->spin.credit--;
+}
+
+/* How long the wait of the next turn may be. */
+static uint64_t patience(const struct reactor *r)
+{
+	const struct io *io = &r->engine->io;
+	uint64_t timer = io_next_timer(io), now;
+
+	if (r->spin.until_ns || !list_empty(&io->deferred))
+		return 0;
+	if (timer == UINT64_MAX)
+		return UINT64_MAX;
+	now = engine_clock(&r->engine->io);
+	return timer > now ? timer - now : 0;
+}
+
+static void loop(struct reactor *r)
+{
+	struct engine_core *e = r->engine;
+
+	while (!__atomic_load_n(&e->stop, __ATOMIC_SEQ_CST)) {
+		engine_wait(e, patience(r));
+		if (engine_turn(e))
+			spin_after_work(r);
+		else if (r->spin.until_ns)
+			spin_in_vain(r);
+	}
+}
+
+void reactor_run(struct reactor *r)
+{
+	int rc;
+
+	counters_enter(&r->counters);
+	rc = r->engine->kind->start(r->engine);
+	if (rc < 0)
+		log_error(
+			"reactor %u cannot run its engine: %s", r->engine->io.index, strerror(-rc));
+	else
+		loop(r);
+	counters_leave(&r->counters);
+}
+
+static void *thread_main(void *arg)
+{
+	reactor_run(arg);
+	return NULL;
+}
+
+int reactor_start(struct reactor *r)
+{
+	char name[16];
+	int rc;
+
+	snprintf(name, sizeof(name), "berth-%u", r->engine->io.index);
+	rc = thread_start(&r->thread, name, thread_main, r);
+	r->started = rc == 0;
+	return rc;
+}
+
+void reactor_stop(struct reactor *r)
+{
+	engine_stop(r->engine);
+}
+
+void reactor_join(struct reactor *r)
+{
+	if (!r->started)
+		return;
+	pthread_join(r->thread, NULL);
+	r->started = false;
+}

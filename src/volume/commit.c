@@ -1,0 +1,258 @@
+/* commit.c - fresh pages get their place in the order.
+ *
+ * A commit is optimistic. For each page that it covers in part, the newest committed page (shown or
+ * not) is pinned, and the bytes that are missing around the fresh ones are copied from it with no
+ * lock held. Then the range is locked, every base must still be the newest, and the map is flipped;
+ * else all is merged again from the new bases. Whoever fails makes somebody else succeed, so the
+ * system goes on; after TRIES failures a writer takes the turn of its leaves so that it goes on
+ * too. A pinned base cannot be freed, so its page number names it without doubt.
+ *
+ * volume_update() is the same with all pages of the range as bases, and a function of the caller's
+ * that makes the fresh bytes. Pages that become constant (zeros, a pattern) have neither. */
+#include "work.h"
+
+#include <errno.h>
+#include <string.h>
+#include "copy.h"
+
+_Alignas(ARENA_PAGE) uint8_t zero_area[ZERO_BYTES]; /* not const: it would fill the binary */
+
+enum { COMMIT_AGAIN = 100 }; /* flip(): a base is not the newest any more */
+
+struct page_part page_part(uint64_t at, uint64_t off, uint64_t len)
+{
+	uint64_t start = at * ARENA_PAGE;
+
+	return (struct page_part){
+		.from = off > start ? off - start : 0,
+		.to = MIN(off + len - start, ARENA_PAGE),
+	};
+}
+
+bool page_is_partial(const struct volume *v, uint64_t at, struct page_part p)
+{
+	return p.from > 0 || p.to < MIN(v->size - at * ARENA_PAGE, ARENA_PAGE);
+}
+
+/* --- bases --- */
+static uint32_t newest(const struct volume *v, entry_t e)
+{
+	return entry_state(e) == ENTRY_CLEAN ? entry_page(e) : PAGE_ZERO;
+}
+
+/* Pins the newest committed page of each base in place of what was pinned before. */
+static void bases_pin(struct vol_work *w)
+{
+	struct volume *v = w->v;
+	struct give g = {.v = v};
+
+	for (uint32_t i = 0; i < w->n_bases; i++)
+		give_page(&g, w->bases[i].page);
+	give_end(&g);
+	map_lock(&v->map, w->first, w->n);
+	for (uint32_t i = 0; i < w->n_bases; i++) {
+		struct base *b = &w->bases[i];
+
+		b->page = newest(v, map_get(&v->map, w->first + b->at));
+		if (b->page < PAGE_ZERO)
+			arena_ref(v->arena, b->page, 1);
+	}
+	map_unlock(&v->map, w->first, w->n);
+}
+
+/* The bytes of a fresh page around `part`, out of its base. */
+static void merge_page(uint8_t *fresh, const uint8_t *base, struct page_part part)
+{
+	if (!base) {
+		memset(fresh, 0, part.from);
+		memset(fresh + part.to, 0, ARENA_PAGE - part.to);
+		return;
+	}
+	if (part.from)
+		copy_payload(CTR_COPIED_MERGE, fresh, base, part.from);
+	if (part.to < ARENA_PAGE)
+		copy_payload(
+			CTR_COPIED_MERGE, fresh + part.to, base + part.to, ARENA_PAGE - part.to);
+}
+
+static int build_page(
+	struct vol_work *w, uint64_t at, struct page_part part, uint8_t *fresh, const uint8_t *base)
+{
+	uint64_t from = at * ARENA_PAGE + part.from - w->op->off;
+	uint32_t where = 0;
+	int r = w->build(w->ctx, from, part.to - part.from, (base ? base : zero_bytes) + part.from,
+		fresh + part.from, &where);
+
+	if (r)
+		w->op->where = from + where;
+	return r;
+}
+
+/* No lock is held here: bytes move. */
+static int merge(struct vol_work *w)
+{
+	struct page_walk walk = {w->fresh.runs};
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < w->n_bases; i++) {
+		struct base *b = &w->bases[i];
+		uint64_t page = w->first + b->at;
+		struct page_part part = page_part(page, w->op->off, w->op->len);
+		const uint8_t *base = b->page == PAGE_ZERO ? NULL : page_ptr(w->v, b->page);
+		uint8_t *fresh;
+		int r;
+
+		at += page_skip(&walk, b->at - at);
+		fresh = page_ptr(w->v, page_next(&walk));
+		at++;
+		merge_page(fresh, base, part);
+		r = w->build ? build_page(w, page, part, fresh, base) : 0;
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* --- the flip --- */
+static int flip_check(struct vol_work *w)
+{
+	struct volume *v = w->v;
+
+	if (w->op->gen != volume_gen(v))
+		return VOL_STALE;
+	for (uint32_t i = 0; i < w->n_bases; i++)
+		if (newest(v, map_get(&v->map, w->first + w->bases[i].at)) != w->bases[i].page)
+			return COMMIT_AGAIN;
+	return 0;
+}
+
+/* RAM: committed is shown. The map takes over the references of fresh pages; the old pages' are
+ * dropped when the locks are off. */
+static int flip_ram(struct vol_work *w)
+{
+	struct map *m = &w->v->map;
+	struct give g = {.v = w->v, .punch = w->constant};
+	struct page_walk walk = {w->fresh.runs};
+	uint32_t old[ARRAY_ROOM];
+	int r;
+
+	map_lock_write(m, w->first, w->n, w->turn);
+	r = flip_check(w);
+	for (uint32_t i = 0; !r && i < w->n; i++) {
+		uint32_t page = w->constant ? w->pattern : page_next(&walk);
+
+		old[i] = newest(w->v, map_get(m, w->first + i));
+		if (w->constant && page != PAGE_ZERO)
+			arena_ref(w->v->arena, page, 1);
+		map_set(m, w->first + i, page == PAGE_ZERO ? ENTRY_HOME : entry_clean(page));
+	}
+	if (!r && w->constant)
+		map_trim(m, w->first);
+	map_unlock(m, w->first, w->n);
+	if (r)
+		return r;
+	if (!w->constant)
+		w->fresh.n_runs = w->fresh.n_pages = 0;
+	for (uint32_t i = 0; i < w->n; i++)
+		give_page(&g, old[i]);
+	give_end(&g);
+	return 0;
+}
+
+static int commit_try(struct vol_work *w)
+{
+	int r;
+
+	if (w->n_bases) {
+		bases_pin(w);
+		r = merge(w);
+		if (r)
+			return r;
+	}
+	return flip_ram(w);
+}
+
+void commit_run(struct vol_work *w)
+{
+	int r;
+
+	while ((r = commit_try(w)) == COMMIT_AGAIN)
+		if (++w->tries == TRIES) {
+			map_take_turn(&w->v->map, w->first, w->n);
+			w->turn = true;
+		}
+	if (w->turn)
+		map_give_turn(&w->v->map, w->first, w->n);
+	w->turn = false;
+	w->committed(w, r);
+}
+
+/* --- the calls --- */
+static void base_add(struct vol_work *w, uint32_t at)
+{
+	w->bases[w->n_bases++] = (struct base){at, PAGE_NONE};
+}
+
+static void bases_of_edges(struct vol_work *w)
+{
+	uint64_t off = w->op->off, len = w->op->len, last = w->first + w->n - 1;
+
+	if (page_is_partial(w->v, w->first, page_part(w->first, off, len)))
+		base_add(w, 0);
+	if (w->n > 1 && page_is_partial(w->v, last, page_part(last, off, len)))
+		base_add(w, w->n - 1);
+}
+
+void volume_commit(struct vol_op *op, struct landing *l)
+{
+	struct vol_work *w = work_new(op, op->off, op->len);
+
+	check(op->off == l->off && op->len && op->len <= l->have);
+	if (!w) {
+		landing_drop(l);
+		op_end(op, -ENOMEM);
+		return;
+	}
+	landing_give(l, w);
+	bases_of_edges(w);
+	commit_run(w);
+}
+
+static int update_prepare(struct vol_work *w)
+{
+	int r = pages_take(w->v, &w->fresh, ARENA_OPEN, w->n);
+
+	if (r == VOL_FULL)
+		r = pages_take(w->v, &w->fresh, ARENA_MERGE, w->n);
+	if (r)
+		return r;
+	if (w->n > ARRAY_LEN(w->few_bases)) {
+		w->bases = freelist_get(FREE_ARRAY);
+		if (!w->bases) {
+			w->bases = w->few_bases;
+			return -ENOMEM;
+		}
+	}
+	for (uint32_t i = 0; i < w->n; i++)
+		base_add(w, i);
+	return 0;
+}
+
+void volume_update(struct vol_op *op, vol_build_fn build, void *ctx)
+{
+	struct vol_work *w = work_new(op, op->off, op->len);
+	int r;
+
+	check(op->len && op->len <= MAX_BYTES);
+	if (!w) {
+		op_end(op, -ENOMEM);
+		return;
+	}
+	w->build = build;
+	w->ctx = ctx;
+	r = update_prepare(w);
+	if (r)
+		work_done(w, r);
+	else
+		commit_run(w);
+}

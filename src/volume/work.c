@@ -1,0 +1,159 @@
+/* work.c - what all operations share: the work's life, lists of pages, pages given back. */
+#include "work.h"
+
+#include <errno.h>
+#include <string.h>
+
+void op_end(struct vol_op *op, int end)
+{
+	op->work = NULL;
+	op->end = end;
+	op->done(op, end);
+}
+
+struct vol_work *work_new(struct vol_op *op, uint64_t off, uint64_t len)
+{
+	struct vol_work *w = freelist_get(FREE_WORK);
+
+	if (!w)
+		return NULL;
+	w->op = op;
+	w->v = op->v;
+	w->first = off / ARENA_PAGE;
+	w->n = (off + len + ARENA_PAGE - 1) / ARENA_PAGE - w->first;
+	w->n_waits = w->n_owed = 0;
+	w->error = 0;
+	w->resume = NULL;
+	w->committed = work_done;
+	list_init(&w->link);
+	list_init(&w->active);
+	w->fresh.runs = w->fresh.few;
+	w->fresh.n_runs = w->fresh.n_pages = 0;
+	w->bases = w->few_bases;
+	w->n_bases = 0;
+	w->tries = 0;
+	w->turn = w->constant = w->unmap = w->cancelled = false;
+	w->pattern = PAGE_ZERO;
+	w->build = NULL;
+	w->pins = NULL;
+	w->iov = w->few_iov;
+	w->n_iov = 0;
+	op->work = w;
+	op->n_iov = 0;
+	return w;
+}
+
+void work_free(struct vol_work *w)
+{
+	struct give g = {.v = w->v};
+
+	pages_drop(w->v, &w->fresh);
+	for (uint32_t i = 0; i < w->n_bases; i++)
+		give_page(&g, w->bases[i].page);
+	if (w->pins) {
+		for (uint32_t i = 0; i < w->n; i++)
+			give_page(&g, w->pins[i]);
+		freelist_put(FREE_ARRAY, w->pins);
+	}
+	give_end(&g);
+	if (w->bases != w->few_bases)
+		freelist_put(FREE_ARRAY, w->bases);
+	if (w->iov != w->few_iov)
+		freelist_put(FREE_ARRAY, w->iov);
+	freelist_put(FREE_WORK, w);
+}
+
+void work_done(struct vol_work *w, int end)
+{
+	struct vol_op *op = w->op;
+
+	work_free(w);
+	op_end(op, end);
+}
+
+static void on_post(struct io_work *post)
+{
+	struct vol_work *w = container_of(post, struct vol_op, post)->work;
+
+	w->resume(w);
+}
+
+void work_later(struct vol_work *w)
+{
+	list_init(&w->op->post.link);
+	w->op->post.fn = on_post;
+	io_post(w->op->io, &w->op->post);
+}
+
+void work_home(struct vol_work *w, struct io *here)
+{
+	if (w->op->io == here)
+		w->resume(w);
+	else
+		work_later(w);
+}
+
+/* --- pages --- */
+int pages_take(struct volume *v, struct pages *p, enum arena_right right, uint32_t n)
+{
+	unsigned n_more;
+	uint32_t n_quota;
+	int r;
+
+	if (p->n_runs < FEW) {
+		r = arena_take(v->arena, right, NULL, n, false, p->runs + p->n_runs,
+			FEW - p->n_runs, &n_more, &n_quota);
+		if (!r)
+			goto taken;
+		if (r < 0)
+			return r;
+	}
+	/* Full, or too scattered for so few runs. */
+	if (p->runs == p->few) {
+		struct run *runs = freelist_get(FREE_ARRAY);
+
+		if (!runs)
+			return -ENOMEM;
+		memcpy(runs, p->few, p->n_runs * sizeof(struct run));
+		p->runs = runs;
+	}
+	r = arena_take(v->arena, right, NULL, n, false, p->runs + p->n_runs, ARRAY_ROOM - p->n_runs,
+		&n_more, &n_quota);
+	if (r)
+		return r == ARENA_FULL ? VOL_FULL : r;
+taken:
+	p->n_runs += n_more;
+	p->n_pages += n;
+	return 0;
+}
+
+void pages_drop(struct volume *v, struct pages *p)
+{
+	for (unsigned i = 0; i < p->n_runs; i++)
+		arena_unref(v->arena, p->runs[i].page, p->runs[i].n_pages);
+	if (p->runs != p->few)
+		freelist_put(FREE_ARRAY, p->runs);
+	p->runs = p->few;
+	p->n_runs = p->n_pages = 0;
+}
+
+void give_end(struct give *g)
+{
+	if (g->run.n_pages && g->punch)
+		arena_unref_punch(g->v->arena, g->run.page, g->run.n_pages);
+	else if (g->run.n_pages)
+		arena_unref(g->v->arena, g->run.page, g->run.n_pages);
+	g->run.n_pages = 0;
+}
+
+void give_page(struct give *g, uint32_t page)
+{
+	if (page >= PAGE_ZERO)
+		return;
+	if (g->run.n_pages && page == g->run.page + g->run.n_pages) {
+		g->run.n_pages++;
+		return;
+	}
+	give_end(g);
+	g->run = (struct run){page, 1};
+}

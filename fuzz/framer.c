@@ -44,11 +44,15 @@ static void add_raw(struct stream *s, struct feed *f, enum kind kind)
 		bhs_plain(bhs, feed_u8(f) & 0x3f, feed_u8(f));
 	else
 		feed_bytes(f, bhs, sizeof(bhs));
+	if ((bhs[0] & 0x3f) == OP_SCSI_COMMAND) /* its CDB is the rig's own language: add_command() */
+		bhs[0] ^= 0x10;
 	stream_pdu(s, bhs, feed_u8(f) & 7, 0, 0, feed_u16(f) % DATA_MAX);
 }
 
 static void build(struct stream *s, struct feed *f)
 {
+	unsigned n_commands = 0;
+
 	for (unsigned n = 0; f->left && n < PDUS_MAX; n++) {
 		uint8_t kind = feed_u8(f);
 
@@ -56,7 +60,8 @@ static void build(struct stream *s, struct feed *f)
 			return;
 		switch (kind % N_KINDS) {
 		case COMMAND:
-			add_command(s, f);
+			if (n_commands++ < RIG_TASKS - 1) /* a window of commands that the target keeps */
+				add_command(s, f);
 			break;
 		case DATA_OUT:
 			add_data_out(s, f);

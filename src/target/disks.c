@@ -7,6 +7,7 @@
 #include <string.h>
 #include "backend.h"
 #include "log.h"
+#include "server_in.h"
 #include "volume.h"
 
 enum { LEND_CHUNK = 64 << 20 };
@@ -38,15 +39,24 @@ static int open_ram(const struct config_disk *disk, struct volume_params *vp, ch
 	return rc;
 }
 
-static int open_file(struct disks *d, const struct config *c, const struct config_disk *disk,
-	struct volume_params *vp, char *err, size_t err_len)
+static int open_backend(const struct config_disk *disk, const struct server_world *world, struct backend **bp,
+	char *err, size_t err_len)
 {
 	struct file_params fp = {.path = disk->path, .create_size = disk->size, .ro = disk->ro, .block = disk->block};
+
+	if (world)
+		return world->open(world->ctx, disk->path, bp);
+	return backend_file_open(bp, &fp, err, err_len);
+}
+
+static int open_file(struct disks *d, const struct config *c, const struct server_world *world,
+	const struct config_disk *disk, struct volume_params *vp, char *err, size_t err_len)
+{
 	int rc = open_cache(d, c, err, err_len);
 
 	if (rc)
 		return rc;
-	rc = backend_file_open(&vp->backend, &fp, err, err_len);
+	rc = open_backend(disk, world, &vp->backend, err, err_len);
 	if (rc)
 		return rc;
 	vp->size = vp->backend->info.size;
@@ -54,7 +64,8 @@ static int open_file(struct disks *d, const struct config *c, const struct confi
 	return 0;
 }
 
-static int open_disk(struct disks *d, const struct config *c, unsigned i, struct node **nodes, char *err, size_t err_len)
+static int open_disk(struct disks *d, const struct config *c, const struct server_world *world, unsigned i,
+	struct node **nodes, char *err, size_t err_len)
 {
 	const struct config_disk *disk = &c->disks[i];
 	struct node *node = nodes[disk->target];
@@ -65,7 +76,7 @@ static int open_disk(struct disks *d, const struct config *c, unsigned i, struct
 	int rc;
 
 	snprintf(entry->name, sizeof(entry->name), "disk%u", i);
-	rc = disk->path ? open_file(d, c, disk, &vp, err, err_len) : open_ram(disk, &vp, err, err_len);
+	rc = disk->path ? open_file(d, c, world, disk, &vp, err, err_len) : open_ram(disk, &vp, err, err_len);
 	if (rc)
 		return rc;
 	entry->a = vp.arena;
@@ -92,7 +103,8 @@ static int open_disk(struct disks *d, const struct config *c, unsigned i, struct
 	return 0;
 }
 
-int disks_open(struct disks *d, const struct config *c, struct node **nodes, char *err, size_t err_len)
+int disks_open(struct disks *d, const struct config *c, const struct server_world *world, struct node **nodes,
+	char *err, size_t err_len)
 {
 	d->list = calloc(c->n_disks, sizeof(*d->list));
 	if (!d->list) {
@@ -100,7 +112,7 @@ int disks_open(struct disks *d, const struct config *c, struct node **nodes, cha
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < c->n_disks; i++) {
-		int rc = open_disk(d, c, i, nodes, err, err_len);
+		int rc = open_disk(d, c, world, i, nodes, err, err_len);
 
 		if (rc)
 			return rc;

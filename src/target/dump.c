@@ -1,7 +1,6 @@
 /* dump.c - SIGUSR1: counters, and the live tables of each reactor, gathered on the reactor itself. */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include "conn.h"
 #include "disks.h"
 #include "server_in.h"
@@ -141,7 +140,7 @@ void server_dump(struct server *s, FILE *f)
 		io_post(g[i].w->io, &g[i].work);
 	}
 	while (n_left)
-		nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+		server_pause(s, 200);
 	print_sums(s, g, f);
 	print_cache(server_disks(s), f);
 	fflush(f);

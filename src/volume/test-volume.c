@@ -2,6 +2,7 @@
 #include "voltest.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "counter.h"
@@ -397,6 +398,60 @@ static void update_is_whole_or_nothing(void **state)
 	free(expect);
 }
 
+/* Somebody else commits to the page each time before we can; the fourth time we have the turn. */
+struct rival {
+	struct fixture *f;
+	unsigned n_builds;
+	pthread_t thread;
+	bool done; /* atomic */
+};
+
+static void *rival_writes(void *arg)
+{
+	struct rival *r = arg;
+	uint8_t sector[512];
+
+	memset(sector, 0xee, sizeof(sector));
+	check(!write_bytes(r->f, 1024, 512, sector));
+	__atomic_store_n(&r->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static int build_with_rival(
+	void *ctx, uint64_t at, uint32_t len, const uint8_t *base, uint8_t *fresh, uint32_t *wherep)
+{
+	struct rival *r = ctx;
+	uint8_t sector[512];
+
+	memset(sector, (int)++r->n_builds, sizeof(sector));
+	memcpy(fresh, sector, len);
+	if (r->n_builds <= TRIES) {
+		assert_int_equal(write_bytes(r->f, 512, 512, sector), 0);
+		return 0;
+	}
+	assert_int_equal(pthread_create(&r->thread, NULL, rival_writes, r), 0);
+	usleep(50000);
+	assert_false(__atomic_load_n(&r->done, __ATOMIC_ACQUIRE));
+	return 0;
+}
+
+static void who_fails_thrice_takes_the_turn(void **state)
+{
+	struct fixture *f = *state;
+	struct rival r = {.f = f};
+	struct test_op t;
+
+	test_op_init(&t, f->v, &f->io, 0, 512);
+	volume_update(&t.op, build_with_rival, &r);
+	assert_true(t.done);
+	pthread_join(r.thread, NULL);
+	assert_int_equal(r.n_builds, TRIES + 1);
+	memset(f->model, TRIES + 1, 512);
+	memset(f->model + 512, TRIES, 512);
+	memset(f->model + 1024, 0xee, 512);
+	EXPECT_MODEL(0, 8 * KIB);
+}
+
 /* --- long ranges --- */
 static int zero(struct fixture *f, uint64_t off, uint64_t len, bool unmap)
 {
@@ -568,6 +623,7 @@ int main(void)
 		CASE(a_reader_keeps_what_it_pinned),
 		CASE(a_reset_makes_commits_stale),
 		CASE(update_is_whole_or_nothing),
+		CASE(who_fails_thrice_takes_the_turn),
 		CASE(zero_gives_pages_back),
 		CASE(unmapped_memory_goes_back_to_the_system),
 		CASE_SHARED(same_fills_with_copies_of_a_block),

@@ -231,7 +231,17 @@ static void unmapping_punches_holes(void **state)
 }
 
 /* --- two reactors write into the same pages --- */
-enum { DEPTH = 6, PER_ACTOR = 64 };
+enum { DEPTH = 6, PER_ACTOR = 64, GROUP = 43, BORDER = 4096, MOST = 12 * 6 * N_REACTORS };
+
+/* Each actor owns every other unit of so many sectors; or all write the one group. */
+struct shape {
+	uint32_t lba, unit, n_units;
+	bool group;
+};
+static const struct shape sectors = {0, 1, PER_ACTOR};
+static const struct shape stripes = {
+	BORDER - 12 * 6 - 6, 12, 6}; /* one across the border of two leaves */
+static const struct shape group = {BORDER - 21, GROUP, 1, true};
 
 struct actor;
 struct act {
@@ -240,6 +250,7 @@ struct act {
 	struct actor *actor;
 	bool reads;
 	uint32_t n;
+	uint32_t k;
 	uint64_t lba, counter;
 };
 
@@ -248,7 +259,7 @@ struct actor {
 	struct fixture *f;
 	struct io *io;
 	uint32_t number;
-	bool groups;
+	const struct shape *shape;
 	uint64_t seed, counter, left;
 	unsigned n_running;
 	uint64_t last[PER_ACTOR]; /* acknowledged, by sector */
@@ -283,17 +294,16 @@ static uint64_t mark_of(const uint8_t *sector)
 
 static void act_next(struct act *t);
 
-static void check_group(struct act *t)
+/* Units are whole. */
+static void check_units(struct act *t)
 {
-	static _Thread_local uint8_t bytes[64 * SECTOR];
+	static _Thread_local uint8_t bytes[MOST * SECTOR];
+	uint32_t unit = t->actor->shape->unit;
 
+	check(t->op.len <= sizeof(bytes));
 	copy_iov(bytes, t->op.iov, t->op.n_iov);
-	for (uint32_t i = 0; i < t->n; i++) {
-		uint64_t m = mark_of(bytes + i * SECTOR);
-
-		if (t->actor->groups)
-			check(m == mark_of(bytes));
-	}
+	for (uint32_t i = 0; i < t->n; i++)
+		check(mark_of(bytes + i * SECTOR) == mark_of(bytes + i / unit * unit * SECTOR));
 }
 
 static void act_done(struct vol_op *op, int end)
@@ -304,36 +314,31 @@ static void act_done(struct vol_op *op, int end)
 	check(!end);
 	a->n_running--;
 	if (t->reads) {
-		check_group(t);
+		check_units(t);
 		volume_unpin(op);
-	} else if (!a->groups) {
-		a->last[t->lba / N_REACTORS] = t->counter;
-		a->busy[t->lba / N_REACTORS] = false;
+	} else {
+		a->last[t->k] = t->counter;
+		a->busy[t->k] = false;
 	}
 	act_next(t);
 }
 
-/* Sectors number, number + N_REACTORS ..., one by one; or the group, all at once. */
 static void act_pick(struct act *t)
 {
 	struct actor *a = t->actor;
-	uint32_t k;
+	const struct shape *s = a->shape;
 
 	t->reads = draw(a, 4) == 0;
-	if (a->groups) {
-		t->lba = 4096 - 21;
-		t->n = 43;
-	} else if (t->reads) {
-		t->lba = draw(a, 64);
-		t->n = 64;
-	} else {
-		do
-			k = draw(a, PER_ACTOR);
-		while (a->busy[k]);
-		a->busy[k] = true;
-		t->lba = k * N_REACTORS + a->number;
-		t->n = 1;
-	}
+	t->lba = s->lba;
+	t->n = s->unit * (s->group ? 1 : s->n_units * N_REACTORS);
+	if (t->reads)
+		return;
+	do
+		t->k = draw(a, s->n_units);
+	while (a->busy[t->k] && !s->group);
+	a->busy[t->k] = true;
+	t->lba += (t->k * N_REACTORS + (s->group ? 0 : a->number)) * s->unit;
+	t->n = s->unit;
 }
 
 static void act_next(struct act *t)
@@ -380,7 +385,8 @@ static void actor_run(struct io_work *work)
 	}
 }
 
-static void run_actors(struct fixture *f, struct actor *actors, bool groups, uint64_t n)
+static void run_actors(
+	struct fixture *f, struct actor *actors, const struct shape *shape, uint64_t n)
 {
 	for (unsigned i = 0; i < N_REACTORS; i++) {
 		struct actor *a = &actors[i];
@@ -389,7 +395,7 @@ static void run_actors(struct fixture *f, struct actor *actors, bool groups, uin
 		a->f = f;
 		a->io = reactor_io(f->reactor[i]);
 		a->number = i;
-		a->groups = groups;
+		a->shape = shape;
 		a->seed = i + 1;
 		a->left = n;
 		sem_init(&a->done, 0, 0);
@@ -403,33 +409,41 @@ static void run_actors(struct fixture *f, struct actor *actors, bool groups, uin
 			continue;
 }
 
-static void no_acknowledged_sector_is_lost(void **state)
+static void race(enum engine engine, const struct shape *s, uint64_t n)
 {
 	static struct actor actors[N_REACTORS];
-	static uint8_t bytes[PER_ACTOR * N_REACTORS * SECTOR], disk[sizeof(bytes)];
+	static uint8_t bytes[MOST * SECTOR], disk[sizeof(bytes)];
+	uint32_t len = s->unit * s->n_units * (s->group ? 1 : N_REACTORS) * SECTOR;
 	struct fixture *f;
 
-	if (!start(&f, ENGINE_OF(state), 4 * MIB, 1024, true))
+	if (!start(&f, engine, 4 * MIB, 1024, true))
 		skip();
-	run_actors(f, actors, false, 20000);
-	call(f, 0, CALL_READ, 0, sizeof(bytes), bytes);
-	for (unsigned i = 0; i < PER_ACTOR * N_REACTORS; i++)
+	run_actors(f, actors, s, n);
+	call(f, 0, CALL_READ, s->lba * SECTOR, len, bytes);
+	for (uint32_t i = 0; !s->group && i < len / SECTOR; i++) {
+		uint32_t k = i / s->unit;
+
 		assert_int_equal(
-			mark_of(bytes + i * SECTOR), actors[i % N_REACTORS].last[i / N_REACTORS]);
-	assert_int_equal(pread(f->fd, disk, sizeof(disk), 0), sizeof(disk));
-	assert_memory_equal(disk, bytes, sizeof(disk));
+			mark_of(bytes + i * SECTOR), actors[k % N_REACTORS].last[k / N_REACTORS]);
+	}
+	assert_int_equal(pread(f->fd, disk, len, s->lba * SECTOR), len);
+	assert_memory_equal(disk, bytes, len);
 	stop(f);
+}
+
+static void no_acknowledged_sector_is_lost(void **state)
+{
+	race(ENGINE_OF(state), &sectors, 20000);
+}
+
+static void no_acknowledged_stripe_is_lost(void **state)
+{
+	race(ENGINE_OF(state), &stripes, 8000);
 }
 
 static void no_reader_sees_half_a_write(void **state)
 {
-	static struct actor actors[N_REACTORS];
-	struct fixture *f;
-
-	if (!start(&f, ENGINE_OF(state), 4 * MIB, 1024, true))
-		skip();
-	run_actors(f, actors, true, 4000);
-	stop(f);
+	race(ENGINE_OF(state), &group, 4000);
 }
 
 #define CASE(fn, engine)                                                                           \
@@ -449,6 +463,8 @@ int main(void)
 		CASE(unmapping_punches_holes, uring),
 		CASE(no_acknowledged_sector_is_lost, epoll),
 		CASE(no_acknowledged_sector_is_lost, uring),
+		CASE(no_acknowledged_stripe_is_lost, epoll),
+		CASE(no_acknowledged_stripe_is_lost, uring),
 		CASE(no_reader_sees_half_a_write, epoll),
 		CASE(no_reader_sees_half_a_write, uring),
 	};

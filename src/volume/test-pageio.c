@@ -522,18 +522,20 @@ static void a_backend_that_cannot_punch_is_sent_zeros(void **state)
 	read_now(f, 0, 2 * MIB, 0);
 }
 
-static void a_flush_waits_for_what_is_older_only(void **state)
+static void a_flush_waits_for_all_that_is_older_and_no_more(void **state)
 {
 	struct fixture *f = *state;
-	struct test_op a, b, s;
+	struct test_op a, b, c, s;
 
 	start_write(f, &f->io, &a, 0, PAGE, 1);
+	start_write(f, &f->io, &b, PAGE, PAGE, 2);
 	test_op_init(&s, f->v, &f->io, 0, SIZE);
 	volume_flush(&s.op);
-	start_write(f, &f->io, &b, PAGE, PAGE, 2);
-	assert_false(s.done);
+	start_write(f, &f->io, &c, 2 * PAGE, PAGE, 3);
+	fake_end(f->fake, 1);
+	assert_true(b.done && !s.done);
 	fake_end(f->fake, 0);
-	assert_true(a.done && s.done && !b.done);
+	assert_true(a.done && s.done && !c.done);
 	finish(f);
 	assert_int_equal(COUNT(IO_FLUSH), 0); /* each write was durable by itself */
 }
@@ -729,7 +731,7 @@ int main(void)
 		CASE(a_merge_on_a_hole_in_flight_is_over_zeros),
 		CASE(same_is_written_from_one_page),
 		CASE(a_backend_that_cannot_punch_is_sent_zeros),
-		CASE(a_flush_waits_for_what_is_older_only),
+		CASE(a_flush_waits_for_all_that_is_older_and_no_more),
 		CASE(a_failed_punch_is_told),
 		cmocka_unit_test(an_odd_tail_goes_by_itself),
 		cmocka_unit_test(what_may_only_be_read_stays),

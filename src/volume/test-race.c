@@ -144,6 +144,61 @@ static void no_acknowledged_sector_is_lost(void **state)
 	io_deinit(&io);
 }
 
+/* The same with stripes of 12 sectors: every one shares its first or last page, and some lie across
+ * the border of two leaves. */
+enum { STRIPE = 12, STRIPES = 12, STRIPES_LBA = LEAF / SECTOR - 5 * STRIPE - 6 };
+
+static void *write_own_stripes(void *arg)
+{
+	struct writer *w = arg;
+	uint64_t seed = w->number + 1;
+
+	counters_enter(&w->counters);
+	for (uint64_t i = 1; i <= rounds; i++) {
+		unsigned k = next_random(&seed) % (STRIPES / N_WRITERS);
+
+		write_sectors(&w->io, w->number, STRIPES_LBA + (k * N_WRITERS + w->number) * STRIPE,
+			STRIPE, i);
+		w->last[k] = i;
+	}
+	counters_leave(&w->counters);
+	__atomic_sub_fetch(&running, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void check_stripes(struct io *io, uint64_t *seen)
+{
+	static uint8_t bytes[STRIPES * STRIPE * SECTOR];
+
+	read_range(io, STRIPES_LBA, STRIPES * STRIPE, bytes);
+	for (unsigned i = 0; i < STRIPES * STRIPE; i++) {
+		unsigned k = i / STRIPE;
+		uint64_t counter = read_mark(bytes + i * SECTOR, k % N_WRITERS);
+
+		assert_true(counter >= seen[k]);
+		assert_true(i % STRIPE == 0 || counter == seen[k]);
+		seen[k] = counter;
+	}
+}
+
+static void no_acknowledged_stripe_is_lost(void **state)
+{
+	static struct writer w[N_WRITERS];
+	uint64_t seen[STRIPES] = {0};
+	struct io io;
+
+	io_init(&io, &turn_ops, 9);
+	rounds = ROUNDS / 10;
+	start(w, write_own_stripes, N_WRITERS);
+	while (__atomic_load_n(&running, __ATOMIC_ACQUIRE))
+		check_stripes(&io, seen);
+	join(w, N_WRITERS);
+	check_stripes(&io, seen);
+	for (unsigned k = 0; k < STRIPES; k++)
+		assert_int_equal(seen[k], w[k % N_WRITERS].last[k / N_WRITERS]);
+	io_deinit(&io);
+}
+
 /* All write the same 64 sectors, which begin in one leaf and end in the next. */
 enum { GROUP_LBA = LEAF / SECTOR - 35, GROUP = 64 };
 
@@ -249,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(no_acknowledged_sector_is_lost),
+		CASE(no_acknowledged_stripe_is_lost),
 		CASE(no_reader_sees_half_a_write),
 		CASE(no_update_is_lost),
 	};

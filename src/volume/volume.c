@@ -113,7 +113,7 @@ const struct backend_info *volume_backend_info(const struct volume *v)
 
 uint64_t volume_mapped_bytes(const struct volume *v)
 {
-	return v->backend ? 0 : __atomic_load_n(&v->map.total_used, __ATOMIC_RELAXED) * ARENA_PAGE;
+	return __atomic_load_n(&v->map.total_used, __ATOMIC_RELAXED) * ARENA_PAGE;
 }
 
 uint32_t volume_gen(const struct volume *v)

@@ -49,6 +49,7 @@ static bool number(struct conn *c, const struct opcode_row *row)
 		return true; /* a SCSI Command is numbered by its own handler: it may be held */
 	switch (session_order(s, c->rx.cmdsn, c->rx.immediate)) {
 	case TURN_NOW:
+		session_advance(s);
 		return true;
 	case TURN_HELD:
 		conn_refuse(c, CTR_REFUSED_CMDSN_GAP, NULL);
@@ -58,6 +59,15 @@ static bool number(struct conn *c, const struct opcode_row *row)
 		return false;
 	}
 	return false;
+}
+
+/* use_up - a request that is rejected has used up its number all the same (RFC 7143 4.2.2.1). */
+static void use_up(struct conn *c, const struct opcode_row *row)
+{
+	if (!row || !row->cmdsn || c->state != CONN_FULL)
+		return;
+	if (session_order(c->s, c->rx.cmdsn, c->rx.immediate) == TURN_NOW)
+		session_advance(c->s);
 }
 
 /* opaque - room for a data segment that is no payload of a landing (text, ping). */
@@ -97,8 +107,7 @@ static int rx_header(void *ctx, const uint8_t *bhs, struct rx_target *t)
 	else if (bhs_data_len(bhs) > longest)
 		conn_refuse(c, CTR_REFUSED_TOO_LONG, NULL);
 	else if (why) {
-		if (row && row->cmdsn && c->state == CONN_FULL)
-			(void)session_order(c->s, c->rx.cmdsn, c->rx.immediate); /* rejected: its number is used up */
+		use_up(c, row);
 		conn_refuse(c, why, NULL);
 	}
 	else if (c->state == CONN_ADMITTING || !row->legal[c->phase])

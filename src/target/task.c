@@ -332,12 +332,10 @@ void task_begin(struct task *t, struct rx_target *target)
 	w.length = t->xfer.unsolicited - p->data_len;
 	w.start = w.next = task_place(t, w.offset);
 	t->unsolicited = w;
-	if (rc != XFER_OK) {
-		/* What is not allowed is not waited for; the payload of this very PDU still is. */
-		t->unsolicited.length = 0;
-		if (!t->failed)
-			task_fail(t, SENSE_UNEXPECTED_UNSOLICITED);
-	}
+	if (rc != XFER_OK && !t->failed)
+		task_fail(t, SENSE_UNEXPECTED_UNSOLICITED);
+	else if (p->cmd.read && p->cmd.write && !t->failed)
+		task_fail(t, SENSE_INVALID_FIELD_IN_IU); /* bidirectional: no command of ours is */
 	/* What reaches past the places goes to the sink, and is not predicted. */
 	if (t->unsolicited.length && t->xfer.unsolicited <= t->scsi.out_have)
 		c->framer.unsolicited = &t->unsolicited;

@@ -20,7 +20,7 @@
 #include "scene.h"
 
 enum { START_MS = 20000, STOP_MS = 20000, SETTLE_MS = 8000, DUMP_MS = 5000, QUIET_MS = 60 };
-enum { LINE = 600, TALK = 4000 };
+enum { LINE = 600, TALK = 20000 };
 
 /* --- looking at what it says --- */
 static size_t said_len(const struct daemon *d)
@@ -41,22 +41,25 @@ static char *said_from(const struct daemon *d, size_t from)
 	return text;
 }
 
+static bool row_parse(struct dump_row *r, const char *line)
+{
+	unsigned long long value;
+	int end = 0;
+
+	if (sscanf(line, "%55[^ ] %llu%n", r->name, &value, &end) != 2 || line[end])
+		return false;
+	r->value = value;
+	return true;
+}
+
 static void dump_parse(struct dump *out, char *text)
 {
 	char *save = NULL;
 
 	out->n = 0;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		struct dump_row *r = &out->rows[out->n];
-		unsigned long long value;
-		int end = 0;
-
-		if (out->n < DAEMON_ROWS &&
-			sscanf(line, "%55[^ ] %llu%n", r->name, &value, &end) == 2 && !line[end]) {
-			r->value = value;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (out->n < DAEMON_ROWS && row_parse(&out->rows[out->n], line))
 			out->n++;
-		}
-	}
 }
 
 static const struct dump_row *dump_find(const struct dump *d, const char *name)
@@ -314,6 +317,7 @@ void daemon_stop(struct daemon *d)
 void daemon_remove(struct daemon *d, bool talk)
 {
 	char text[TALK + 1], *save = NULL;
+	struct dump_row row;
 	size_t len, from;
 	int status;
 	ssize_t n;
@@ -328,7 +332,8 @@ void daemon_remove(struct daemon *d, bool talk)
 		n = pread(d->err, text, TALK, (off_t)from);
 		text[n > 0 ? n : 0] = '\0';
 		for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
-			scene_note("server: %s", l);
+			if (!row_parse(&row, l)) /* not the dumps */
+				scene_note("server: %s", l);
 	}
 	if (d->err >= 0)
 		close(d->err);

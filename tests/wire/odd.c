@@ -258,6 +258,44 @@ static void every_split_near_a_boundary(struct daemon *d)
 	expect_nothing_refused(d);
 }
 
+/* The command's own data is longer than what its CDB takes: the rest is drained, and told as
+ * residual, wherever the stream is cut. */
+static void more_data_than_the_cdb_takes(struct daemon *d)
+{
+	enum { LEN = 8192 };
+	struct peer_params want = peer_params_default();
+	uint8_t *out = scene_alloc(LEN), *in = scene_alloc(LEN);
+	struct peer *p;
+
+	want.immediate_data = true;
+	want.initial_r2t = false;
+	want.first_burst = LEN;
+	p = daemon_peer(d, &want);
+	for (unsigned i = 0; i < 60; i++) {
+		uint64_t at = 10 + (uint64_t)i * 150;
+		struct peer_task t;
+
+		p->segment = i % 2 ? 2000 : 0;
+		pattern(out, LEN, i, 0);
+		peer_write(p, 0, LEN / BLOCK, out);
+		pattern(out, LEN, 100 + i, 0);
+		peer_task_rw(&t, true, 0, 1 + i % 3, out);
+		t.cmd.edtl = LEN;
+		peer_set_cut(p, &(struct peer_cut){.at = &at, .n_at = 1, .delay_us = 2000});
+		peer_start(p, &t);
+		peer_set_cut(p, NULL);
+		peer_wait(p, &t);
+		EXPECT(t.st.status == 0 && t.st.underflow, "status 0x%02x, underflow %d",
+			t.st.status, t.st.underflow);
+		EXPECT_EQ(t.st.residual, LEN - (1 + i % 3) * BLOCK);
+		peer_read(p, 0, LEN / BLOCK, in);
+		pattern_expect(in, (1 + i % 3) * BLOCK, 100 + i, 0);
+		pattern_expect(in + (1 + i % 3) * BLOCK, LEN - (1 + i % 3) * BLOCK, i,
+			(1 + i % 3) * BLOCK);
+	}
+	expect_nothing_refused(d);
+}
+
 static const struct scene_case cases[] = {
 	CASE(split_2848_6368),
 	CASE(lengths_with_padding),
@@ -269,5 +307,6 @@ static const struct scene_case cases[] = {
 	CASE(always_falsifies),
 	CASE(a_write_byte_by_byte),
 	CASE(every_split_near_a_boundary),
+	CASE(more_data_than_the_cdb_takes),
 };
 SCENES(cases)

@@ -52,6 +52,45 @@ static void must_go_on(struct peer *p, unsigned n, uint32_t n_blocks, uint64_t s
 		(long long)(scene_now_ms() - start), (long long)longest);
 }
 
+/* one_longer - a write of many bursts needs pages that nobody promised: it may wait, and it may end
+ * BUSY or TASK SET FULL, but it ends. */
+static void one_longer(struct peer *p)
+{
+	uint8_t *out = scene_alloc(MIB);
+	int64_t start = scene_now_ms();
+	struct peer_status st;
+	int timeout_ms = p->timeout_ms;
+
+	p->timeout_ms = 45000;
+	pattern(out, MIB, 77, 0);
+	st = peer_rw(p, true, 4096, MIB / BLOCK, out);
+	EXPECT(st.status == 0 || st.status == 0x08 || st.status == 0x28, "status 0x%02x",
+		st.status);
+	p->timeout_ms = timeout_ms;
+	scene_note("a write of 1 MiB ended with status 0x%02x after %lld ms", st.status,
+		(long long)(scene_now_ms() - start));
+}
+
+/* newcomer - logs in as soon as the server has seen the others go. */
+static struct peer *newcomer(struct daemon *d)
+{
+	struct peer_params want = peer_params_default();
+	int64_t start = scene_now_ms();
+
+	for (;;) {
+		struct peer *p = daemon_connect(d);
+		unsigned status = peer_try_login(p, 1, &want, NULL);
+
+		if (!status) {
+			peer_settle(p);
+			return p;
+		}
+		EXPECT(scene_now_ms() - start < p->timeout_ms, "still refused: 0x%04x", status);
+		peer_close(p);
+		scene_sleep(20);
+	}
+}
+
 static void everybody_else_works(
 	struct daemon *d, const struct peer_params *want, uint32_t n_blocks)
 {
@@ -65,7 +104,6 @@ static void everybody_else_works(
 	scene_note("%u silent peers", n);
 	EXPECT(n, "not one silent peer was let in");
 	must_go_on(before, 50, 128, 2);
-	must_go_on(before, 4, 2048, 3); /* more than one burst: in turns */
 	peer_ping(before, 1000);
 	late = daemon_connect(d); /* a newcomer works, or is told that there is no room */
 	switch (peer_try_login(late, 1, &standard, NULL)) {
@@ -80,10 +118,12 @@ static void everybody_else_works(
 	default:
 		FAIL("the newcomer was refused otherwise");
 	}
+	one_longer(before);
+	must_go_on(before, 10, 128, 3);
 	while (n)
 		peer_close(quiet[--n]);
 	peer_close(late);
-	late = daemon_peer(d, NULL);
+	late = newcomer(d);
 	must_go_on(late, 10, 2048, 5);
 	must_go_on(before, 10, 2048, 6);
 }
@@ -115,6 +155,43 @@ static void longest_commands(struct daemon *d)
 	everybody_else_works(d, &want, 8 * MIB / BLOCK);
 }
 
+/* Pages that the cache merely keeps are no reason to turn somebody away. */
+static void logins_with_a_full_cache(struct daemon *d)
+{
+	struct peer *first = daemon_peer(d, NULL);
+	uint8_t *buf = scene_alloc(MIB);
+
+	for (unsigned i = 0; i < 128; i++) { /* all of the disk, twice the cache */
+		pattern(buf, MIB, i % 64, 0);
+		if (i < 64)
+			peer_write(first, (uint64_t)i * MIB / BLOCK, MIB / BLOCK, buf);
+		else
+			peer_read(first, (uint64_t)(i - 64) * MIB / BLOCK, MIB / BLOCK, buf);
+		pattern_expect(buf, MIB, i % 64, 0);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		must_go_on(daemon_peer(d, NULL), 4, 128, i);
+}
+
+/* What is asked for alone, burst by burst, needs little: a hundred such sessions have room in 64
+ * MiB. */
+static void a_hundred_sessions(struct daemon *d)
+{
+	enum { N = 100 };
+	struct peer **all = scene_alloc(N * sizeof(struct peer *));
+
+	for (unsigned i = 0; i < N; i++)
+		all[i] = daemon_peer(d, NULL);
+	for (unsigned i = 0; i < N; i++) {
+		uint8_t *out = scene_alloc(65536), *in = scene_alloc(65536);
+
+		pattern(out, 65536, i, 0);
+		peer_write(all[i], i * 128 + 3, 128, out);
+		peer_read(all[N - 1 - i], i * 128 + 3, 128, in);
+		pattern_expect(in, 65536, i, 0);
+	}
+}
+
 static const struct scene_case cases[] = {
 	CASE(solicited_landings, .ram = "16M", .ours = true),
 	CASE(unsolicited_landings, .ram = "16M", .ours = true),
@@ -124,5 +201,7 @@ static const struct scene_case cases[] = {
 		.file = 16 << 20,
 		.args = {"--cache", "32M"},
 		.ours = true},
+	CASE(a_hundred_sessions, .ours = true),
+	CASE(logins_with_a_full_cache, .file = 64 << 20, .args = {"--cache", "32M"}, .ours = true),
 };
 SCENES(cases)

@@ -116,25 +116,39 @@ static void hear_answer(struct player *p, const struct peer_pdu *pdu)
 	answered(p, t, &st);
 }
 
-/* after_reset - whoever had a command under way on the unit may have lost it. The one who asked for the
- * reset loses what it sent before it, and no more. */
-static void after_reset(struct player *p)
+/* reset_begins - whoever else has a command under way on the unit may lose it without a word. */
+static void reset_begins(struct player *p, unsigned lun)
 {
+	p->reset_open[lun] = true;
 	for (unsigned i = 0; i < p->g->n_players; i++) {
 		struct player *o = &p->g->players[i];
 
-		for (unsigned k = 0; k < PLAYER_TASKS; k++) {
-			struct player_task *t = &o->tasks[k];
+		for (unsigned k = 0; k < PLAYER_TASKS; k++)
+			o->tasks[k].maybe_lost |= o != p && o->tasks[k].lun == lun;
+	}
+}
 
-			if (t->state != TASK_UNDER_WAY || t->lun != p->function_lun)
-				continue;
-			if (o != p) {
-				t->maybe_lost = true;
-			} else if (t->begun < p->function_begun) {
-				gone(o, t);
-				give_up(o, t);
-			}
-		}
+/* reset_among - some other player's reset of the unit is not over. */
+static bool reset_among(const struct player *p, unsigned lun)
+{
+	for (unsigned i = 0; i < p->g->n_players; i++) {
+		if (&p->g->players[i] != p && p->g->players[i].reset_open[lun])
+			return true;
+	}
+	return false;
+}
+
+/* reset_over - who asked for the reset loses what it sent before it, and no more. */
+static void reset_over(struct player *p)
+{
+	p->reset_open[p->function_lun] = false;
+	for (unsigned k = 0; k < PLAYER_TASKS; k++) {
+		struct player_task *t = &p->tasks[k];
+
+		if (t->state != TASK_UNDER_WAY || t->lun != p->function_lun || t->begun > p->function_begun)
+			continue;
+		gone(p, t);
+		give_up(p, t);
 	}
 }
 
@@ -147,7 +161,7 @@ static void hear_function(struct player *p, const struct peer_pdu *pdu)
 	p->function = 0;
 	if (function == TMF_RESET) {
 		EXPECT_EQ(response, RSP_COMPLETE);
-		after_reset(p);
+		reset_over(p);
 		return;
 	}
 	EXPECT(response == RSP_COMPLETE || response == RSP_NO_TASK, "ABORT TASK: response %u", response);
@@ -285,7 +299,7 @@ static void send_command(struct player *p)
 	t->n = MIN(t->n, m->n_blocks);
 	t->lba = draw(p, m->n_blocks - t->n + 1);
 	t->got = t->sent = t->asked = t->n_due = 0;
-	t->maybe_lost = false;
+	t->maybe_lost = reset_among(p, t->lun);
 	c.write = t->write;
 	c.read = !t->write;
 	c.edtl = t->n * MODEL_BLOCK;
@@ -317,10 +331,14 @@ static void send_function(struct player *p, uint8_t function)
 	p->ref_itt = function == TMF_ABORT ? t->itt : PEER_NONE;
 	p->p->lun = (uint64_t)p->function_lun << 48;
 	p->function_itt = peer_send_tmf(p->p, function, p->ref_itt, function == TMF_ABORT ? t->cmdsn : 0);
-	if (function == TMF_ABORT)
+	if (function == TMF_ABORT) {
 		p->g->n_aborts++;
-	else
-		p->g->n_resets++;
+		return;
+	}
+	p->g->n_resets++;
+	reset_begins(p, p->function_lun);
+	if (draw(p, 2)) /* a command right behind it is not of its business */
+		send_command(p);
 }
 
 static void send_ping(struct player *p)
@@ -424,6 +442,7 @@ void player_login(struct player *p)
 		}
 	}
 	EXPECT(!old, "a new login of the same port does not end the old session");
+	memset(p->reset_open, 0, sizeof(p->reset_open));
 	while (p->n_cut) {
 		p->n_cut--;
 		model_doubt(&p->g->models[p->cut[p->n_cut].lun], p->cut[p->n_cut].number);

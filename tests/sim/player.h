@@ -37,6 +37,7 @@ struct player {
 	uint32_t function_itt, ref_itt;
 	unsigned function_lun;
 	uint64_t function_begun;
+	bool reset_open[PLAYER_LUNS]; /* asked for, and not known to be over */
 	/* writes of connections that were cut, which the next login settles */
 	struct { unsigned lun; uint32_t number; } cut[256];
 	unsigned n_cut;

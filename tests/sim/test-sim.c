@@ -117,12 +117,15 @@ static void game_settle(struct game *g)
 		sim_step_by(g->h->sim, sim_now(g->h->sim) + 5000000);
 		if (any_busy(g))
 			continue;
-		house_calm(g->h, second_ns / 10);
+		house_calm(g->h, 10 * second_ns); /* what is on its way may be long, and slow */
 		if (!hear_all(g) && !any_busy(g))
 			break;
 	}
-	for (unsigned i = 0; i < server_n_workers(g->h->server); i++)
+	for (unsigned i = 0; i < server_n_workers(g->h->server); i++) {
+		if (told && server_worker(g->h->server, i)->n_tasks)
+			server_dump(g->h->server, stdout);
 		EXPECT_EQ(server_worker(g->h->server, i)->n_tasks, 0);
+	}
 }
 
 /* game_leave - by a logout where nothing is under way, else without a word; then time for all to be settled. */
@@ -191,7 +194,7 @@ static uint64_t play(uint64_t seed)
 	game_leave(&g);
 	game_read(&g);
 	tell(&g, "end");
-	EXPECT(g.n_good > ACTS / 100, "only %u commands were good", g.n_good);
+	EXPECT(g.n_good > 10, "only %u commands were good", g.n_good);
 	hash = sim_hash(h.sim);
 	for (unsigned i = 0; i < g.n_luns; i++)
 		model_deinit(&g.models[i]);

@@ -16,7 +16,8 @@ enum counter {
 #define REFUSAL(e, label, ...) CTR_REFUSED_##e,
 #include "refusal.tbl"
 #undef REFUSAL
-	N_COUNTERS
+	N_COUNTERS,
+	CTR_REFUSED_FIRST = CTR_REFUSED_TAG_FOREIGN /* the rows of refusal.tbl follow each other from here */
 };
 
 struct counters {

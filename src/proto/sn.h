@@ -16,5 +16,7 @@ enum sn_place { SN_NEXT, SN_LATER, SN_OUTSIDE }; /* the next one; in the window 
 
 void cmd_window_init(struct cmd_window *w, uint32_t expcmdsn, uint32_t size);
 enum sn_place cmd_window_place(const struct cmd_window *w, uint32_t cmdsn);
+/* cmd_window_take - the next command has come: ExpCmdSN moves on. */
+void cmd_window_take(struct cmd_window *w);
 /* cmd_window_open - offer `room` numbers from expcmdsn on. */
 void cmd_window_open(struct cmd_window *w, uint32_t room);

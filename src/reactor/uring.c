@@ -38,6 +38,7 @@ struct uring_engine {
 	struct engine_core e; /* first */
 	struct io_uring ring;
 	unsigned setup; /* IORING_SETUP_* in force */
+	unsigned max_flight;
 	unsigned n_flight;
 	bool told; /* that submitting fails */
 	bool bell; /* the ring may write the eventfd */
@@ -142,7 +143,7 @@ static void flush(struct engine_core *e)
 {
 	struct uring_engine *x = self(e);
 
-	while (!list_empty(&x->pending) && x->n_flight < MAX_FLIGHT) {
+	while (!list_empty(&x->pending) && x->n_flight < x->max_flight) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&x->ring);
 
 		if (!sqe) {
@@ -216,7 +217,7 @@ static uint64_t may_sleep(struct engine_core *e)
 	bell_set(x, true);
 	if (kernel_calls(x) || io_uring_cq_ready(&x->ring))
 		return 0;
-	if (io_uring_sq_ready(&x->ring) || (!list_empty(&x->pending) && x->n_flight < MAX_FLIGHT))
+	if (io_uring_sq_ready(&x->ring) || (!list_empty(&x->pending) && x->n_flight < x->max_flight))
 		return RETRY_NS;
 	return CAUTION_NS;
 }
@@ -271,13 +272,19 @@ static int ring_open(struct uring_engine *x)
 	int rc = -EINVAL;
 
 	for (unsigned i = uring_setups_skipped; i < ARRAY_LEN(setups) && rc == -EINVAL; i++) {
-		struct io_uring_params p = {
-			.flags = setups[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-			.cq_entries = MAX_FLIGHT,
-		};
+		/* A ring is locked memory: where RLIMIT_MEMLOCK is tight, a smaller one does. */
+		for (unsigned shrink = 1; shrink <= 16; shrink *= 4) {
+			struct io_uring_params p = {
+				.flags = setups[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+				.cq_entries = MAX_FLIGHT / shrink,
+			};
 
-		x->setup = setups[i];
-		rc = io_uring_queue_init_params(SQ_ENTRIES, &x->ring, &p);
+			x->setup = setups[i];
+			x->max_flight = MAX_FLIGHT / shrink;
+			rc = io_uring_queue_init_params(SQ_ENTRIES / shrink, &x->ring, &p);
+			if (rc != -ENOMEM)
+				break;
+		}
 	}
 	return rc;
 }

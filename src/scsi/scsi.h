@@ -1,3 +1,4 @@
+/* clang-format off */
 /* scsi.h - the SCSI side of a command, as the transport sees it.
  *
  * Life of a command, on its session's reactor:
@@ -11,8 +12,18 @@
  *   scsi_release()   after the transport has sent what it wanted: pages are unpinned, memory given back
  *
  *   scsi_abort()     at any time between prepare and done: a command that has not been executed ends at
- *                    once and without done; of one that has, done still comes, when none of
- *                    its I/O can reach the backend any more, with `aborted` set.
+ *                    once and without done; of one that has, done still comes (not from inside), when
+ *                    none of its I/O can reach the backend any more, with `aborted` set.
+ *
+ * Lengths. out_len is what the device takes: whole blocks, at most edtl, and 0 for a command that already
+ * has its verdict (its unsolicited data goes to the sink, scsi_execute() brings the status). Residuals
+ * (RFC 7143 11.4.5) compare edtl with out_full, or with in_len, never with out_len. in_len is what the device
+ * would send for an EDTL without end; in_iov covers at least the first min(in_len, edtl) bytes of it, and
+ * none when the R bit is clear: data-in is cut at edtl, and at 0 without the R bit.
+ *
+ * Pages. A landing takes what the unsolicited bytes need, and the rest whole or not at all, so that
+ * commands do not hold pages while they wait for more. ops->room comes from the reactor's loop, when it is
+ * worth trying again.
  *
  * Errors of the peer are statuses with sense (sense.tbl); of the machine: HARDWARE ERROR or BUSY. */
 #pragma once
@@ -64,10 +75,13 @@ struct nexus {
 	struct quota *quota;      /* landings draw on it (one arena at a time; see nexus_quota) */
 	/* nexus_quota - the quota of this session for pages of arena `a`; NULL: none */
 	struct quota *(*find_quota)(struct nexus *, struct arena *a);
-	struct list ua;           /* pending unit attentions, scsi's own */
+	/* SCSI's own */
+	struct list ua;           /* pending unit attentions, oldest first (attention.h) */
+	struct list waiting;      /* commands whose landing waits for pages, oldest first */
+	struct list spare;        /* bodies of ended commands: a READ or WRITE allocates nothing */
 };
-void nexus_init(struct nexus *n);   /* lists; power-on unit attention is raised here when the LU asks for it */
-void nexus_deinit(struct nexus *n); /* safe to call twice */
+void nexus_init(struct nexus *n);   /* SCSI's own fields only; no unit attention is raised */
+void nexus_deinit(struct nexus *n); /* no command is left; safe to call twice */
 
 struct scsi_ops {
 	void (*done)(struct scsi_cmd *);
@@ -121,6 +135,9 @@ void scsi_release(struct scsi_cmd *c);
  * execution; the landing is dropped. status, sense are set at once; no done comes. */
 void scsi_fail(struct scsi_cmd *c, enum sense why);
 
+/* scsi_busy - the same with status BUSY: pages did not come in time. */
+void scsi_busy(struct scsi_cmd *c);
+
 /* scsi_lun_flat - the wire's eight bytes to a LUN number (peripheral and flat addressing); -1: neither. */
 int scsi_lun_flat(uint64_t lun);
 uint64_t scsi_lun_wire(unsigned lun);
@@ -136,7 +153,7 @@ struct lu_params {
 	bool ro, removable;
 	uint8_t uuid[16];
 };
-int lu_new(struct lu **lp, const struct lu_params *p);
+int lu_new(struct lu **lp, const struct lu_params *p); /* -EINVAL, -ENOMEM: the volume stays the caller's */
 struct lu *lu_free(struct lu *l); /* no command may be under way */
 struct volume *lu_volume(const struct lu *l);
 /* lu_reset - LOGICAL UNIT RESET, on any reactor: commands prepared before it no longer commit. The

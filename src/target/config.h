@@ -1,7 +1,8 @@
 /* config.h - what `berth serve` is asked to do, as plain values.
  *
- * Filled by control/options.c (command line) and later by control/config.c (file); checked by
- * config_check(). Ownership: strings belong to the config (config_deinit()). */
+ * Filled by control/options.c (command line) and later by a configuration file; checked by
+ * config_check(). Ownership: strings and arrays belong to the config (config_deinit()).
+ * No thread owns it: it is complete before server_new() borrows it, and does not change then. */
 #pragma once
 
 #include <stdbool.h>
@@ -31,7 +32,8 @@ struct config {
 	unsigned n_disks;
 	struct io_addr *listen;
 	unsigned n_listen;
-	struct io_addr *advertise; /* told by SendTargets instead of the connection's own address */
+	/* told by SendTargets instead of the connection's own address; port 0: the connection's own port */
+	struct io_addr *advertise;
 	unsigned n_advertise;
 	unsigned threads;
 	enum engine engine;
@@ -40,4 +42,35 @@ struct config {
 	uint64_t cache;        /* bytes for files' pages */
 	char *trace, *state_dir, *run_dir;
 	struct param_offer offer;
+	bool verbose;          /* -v: log_level LOG_DEBUG, set by whoever runs the server */
 };
+
+enum {
+	CONFIG_PORT = 3260,
+	CONFIG_THREADS_MAX = 64,
+	CONFIG_TARGETS_MAX = 1024,
+	CONFIG_LUNS_MAX = 16384,            /* flat addressing, as struct lu_map */
+	CONFIG_SPIN_US_MAX = 1000 * 1000,
+	CONFIG_CACHE_MIN = 32 << 20,        /* the longest landing is 16 MiB, and others must go on beside it */
+};
+
+/* config_init - every default but the listen address and the target, which config_finish() adds where
+ * nothing was said. */
+void config_init(struct config *c);
+void config_deinit(struct config *c); /* safe to call twice */
+
+/* The makers: copy what they are given; -ENOMEM. Later disks belong to the target added last; a disk
+ * before the first target makes the default one, iqn.2026-11.io.berth:HOST. */
+int config_add_target(struct config *c, const char *iqn);
+int config_add_disk(struct config *c, const char *text, struct config_disk **diskp);
+int config_add_listen(struct config *c, const struct io_addr *a);
+int config_add_advertise(struct config *c, const struct io_addr *a);
+int config_finish(struct config *c);
+
+/* config_default_iqn - the default target's name out of a host name, made of legal characters (RFC 7143
+ * 4.2.7.2: lower case letters, digits, dot, dash, colon). */
+void config_default_iqn(const char *host, char *buf, size_t len);
+
+/* config_check - does it make sense as a whole? 0, or -EINVAL with one line in err, which names the
+ * argument and the reason. */
+int config_check(const struct config *c, char *err, size_t err_len);

@@ -267,12 +267,3 @@ bool cache_starve(struct cache *c, struct vol_work *w, bool front)
 	pthread_mutex_unlock(&c->starve_lock);
 	return stays;
 }
-
-void volume_make_room(struct volume *v, uint32_t n_pages)
-{
-	uint64_t n_open;
-
-	while (v->cache && (n_open = arena_n_open(v->arena)) < n_pages)
-		if (!cache_make_room(v->cache, n_pages - n_open))
-			return;
-}

@@ -104,10 +104,10 @@ static void landing_in_lines_grows_line_by_line(void **state)
 static void full_arena_is_said_and_nothing_lost(void **state)
 {
 	struct fixture *f = *state;
-	struct landing l[16];
+	struct landing l[40];
 	int n = 0, r = 0;
 
-	while (n < 16) {
+	while (n < 40) {
 		landing_init(&l[n], f->v, 0, 16 * MIB, NULL);
 		assert_int_equal(landing_take(&l[n], 1 * MIB, false), 0);
 		r = landing_take(&l[n++], 16 * MIB, false);

@@ -92,8 +92,9 @@ uint64_t volume_ram_pages(uint64_t size)
 {
 	uint64_t content = (size + ARENA_PAGE - 1) / ARENA_PAGE;
 
-	/* Four transfers of the greatest length, and one page in thirty-two. */
-	return content + 4 * (MAX_BYTES / ARENA_PAGE) + content / 32;
+	/* What a thousand sessions are promised, and what readers pin: address space until it is
+	 * used. */
+	return content + 16 * (MAX_BYTES / ARENA_PAGE) + content / 16;
 }
 
 uint64_t volume_size(const struct volume *v)
@@ -113,7 +114,7 @@ const struct backend_info *volume_backend_info(const struct volume *v)
 
 uint64_t volume_mapped_bytes(const struct volume *v)
 {
-	return v->backend ? 0 : __atomic_load_n(&v->map.total_used, __ATOMIC_RELAXED) * ARENA_PAGE;
+	return __atomic_load_n(&v->map.total_used, __ATOMIC_RELAXED) * ARENA_PAGE;
 }
 
 uint32_t volume_gen(const struct volume *v)
@@ -124,4 +125,14 @@ uint32_t volume_gen(const struct volume *v)
 void volume_gen_next(struct volume *v)
 {
 	__atomic_add_fetch(&v->gen, 1, __ATOMIC_ACQ_REL);
+}
+
+void volume_make_room(struct volume *v, uint32_t n)
+{
+	uint64_t n_open;
+
+	/* Promises may exceed the free pages: what is evicted is not always open at once. */
+	while (v->cache && (n_open = arena_n_open(v->arena)) < n)
+		if (!cache_make_room(v->cache, (uint32_t)(n - n_open)))
+			return;
 }

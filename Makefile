@@ -1,0 +1,72 @@
+# Berth's front door. The build itself is meson's (meson.build); this is the menu.
+#
+#   make               build build/berth (installs nothing)
+#   make run           install what is missing, build, serve a 1 GiB RAM disk until Ctrl-C
+#   make run ARGS="disk.img,size=10G"    serve that instead (any arguments of `berth serve`)
+#   make check-quick   the unit tests, under a minute
+#   make test          install what is missing, then the test matrix (HACKING.md), within 15 minutes
+#   make test-all      every combination; before an issue is resolved
+#   make fuzz          fuzz every door for a while (SECONDS_EACH=30)
+#   make bench         CPU a command, against tgt when it is installed
+#   make format        clang-format on all C files
+#   make deps          install what `make` and `make test` need
+#   make install       to PREFIX (/usr/local), under DESTDIR
+#   make clean         remove all that was built
+
+PREFIX ?= /usr/local
+ARGS ?= --ram 1G
+SECONDS_EACH ?= 30
+
+.PHONY: all help deps run check-quick test test-all fuzz bench format install clean
+
+all: build/berth
+
+# ninja knows what is out of date; the file's name is here only so that `make build/berth` works.
+.PHONY: build/berth
+build/berth:
+	@scripts/deps check run
+	@scripts/setup build -Dtests=auto -Db_ndebug=true
+	@ninja --quiet -C build berth
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+deps:
+	@scripts/deps install test
+
+run:
+	@scripts/deps install run
+	@$(MAKE) --no-print-directory build/berth
+	@exec scripts/run build/berth $(ARGS)
+
+check-quick:
+	@scripts/deps install test
+	@scripts/matrix quick
+
+test:
+	@scripts/deps install test
+	@scripts/matrix test
+
+test-all:
+	@scripts/deps install test
+	@scripts/matrix all
+
+fuzz:
+	@scripts/deps install test
+	@scripts/fuzz $(SECONDS_EACH)
+
+bench: build/berth
+	@scripts/deps install bench
+	@scripts/bench build/berth
+
+format:
+	@scripts/deps install develop
+	@git ls-files -z -- '*.c' '*.h' | xargs -0 clang-format -i
+
+install: build/berth
+	@meson configure build --prefix "$(PREFIX)"
+	@ninja --quiet -C build berth
+	@DESTDIR="$(DESTDIR)" meson install -C build --no-rebuild
+
+clean:
+	rm -rf build build-*

@@ -1,0 +1,72 @@
+/* main.c - the table of subcommands. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "check.h"
+
+struct subcommand {
+	const char *name, *also;
+	int (*run)(int argc, char **argv);
+	const char *help;
+};
+
+/* clang-format off */
+static const struct subcommand subcommands[] = {
+	{"serve",   NULL,        cmd_serve,   "serve disks over iSCSI (berth serve --help)"},
+	{"version", "--version", cmd_version, "print the version"},
+	{"help",    "--help",    cmd_help,    "this text, or that of a subcommand (berth help serve)"},
+};
+/* clang-format on */
+
+static const struct subcommand *find_subcommand(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(subcommands); i++) {
+		const struct subcommand *s = &subcommands[i];
+
+		if (!strcmp(s->name, name) || (s->also && !strcmp(s->also, name)))
+			return s;
+	}
+	return NULL;
+}
+
+static void print_help(FILE *f)
+{
+	fputs("Usage: berth SUBCOMMAND [ARGUMENT...]\n\n"
+	      "Berth hands disks to other machines over iSCSI.\n\n",
+		f);
+	for (size_t i = 0; i < ARRAY_LEN(subcommands); i++)
+		fprintf(f, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
+	fputs("\nTry: berth serve --ram 1G\n", f);
+}
+
+int cmd_help(int argc, char **argv)
+{
+	char *ask[] = {argc > 1 ? argv[1] : NULL, "--help", NULL};
+	const struct subcommand *s = argc > 1 ? find_subcommand(argv[1]) : NULL;
+
+	if (argc > 1 && !s) {
+		fprintf(stderr, "berth: %s: no such subcommand (see berth help)\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	if (s && s->run == cmd_serve)
+		return s->run(2, ask);
+	print_help(stdout);
+	return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	const struct subcommand *s;
+
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	s = find_subcommand(argv[1]);
+	if (!s) {
+		fprintf(stderr, "berth: %s: no such subcommand (see berth help)\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	return s->run(argc - 1, argv + 1);
+}

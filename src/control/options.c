@@ -1,0 +1,484 @@
+/* options.c - see options.h. A row of the table is all that an option needs: the parser, --help and
+ * the messages read it. The same goes for the words behind a disk (`FILE,size=10G,ro`). */
+#include "options.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "check.h"
+#include "identity.h"
+#include "parse.h"
+
+struct parser {
+	struct config *c;
+	char *err;
+	size_t err_len;
+	const char *where; /* the argument under way, as it is named in messages */
+};
+
+/* One row of either table. set() gets the value, NULL where takes is NULL. */
+struct option {
+	const char *name;
+	const char *takes; /* NULL: nothing */
+	char letter;
+	int (*set)(struct parser *p, const char *value);
+	const char *help;
+};
+
+struct disk_option {
+	const char *name;
+	bool takes;
+	int (*set)(struct parser *p, struct config_disk *d, const char *value);
+	const char *help;
+};
+
+static int __attribute__((format(printf, 2, 3))) refuse(struct parser *p, const char *fmt, ...)
+{
+	va_list ap;
+	int n = snprintf(p->err, p->err_len, "%s: ", p->where);
+
+	if (n < 0 || (size_t)n >= p->err_len)
+		return -EINVAL;
+	va_start(ap, fmt);
+	vsnprintf(p->err + n, p->err_len - (size_t)n, fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+/* --- values --- */
+
+static int set_text(char **textp, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return -ENOMEM;
+	free(*textp);
+	*textp = copy;
+	return 0;
+}
+
+static int set_size(struct parser *p, const char *value, uint64_t *bytesp)
+{
+	if (!parse_size(value, INT64_MAX, bytesp))
+		return refuse(p, "not a size (try 512M, 1G)");
+	return 0;
+}
+
+static int set_number(struct parser *p, const char *value, uint64_t min, uint64_t max, unsigned *np)
+{
+	const char *at = value;
+	uint64_t n;
+
+	if (!parse_u64(&at, max, &n) || *at || n < min)
+		return refuse(p, "must be a number from %llu to %llu", (unsigned long long)min,
+			(unsigned long long)max);
+	*np = (unsigned)n;
+	return 0;
+}
+
+static int set_block(struct parser *p, const char *value, uint32_t *blockp)
+{
+	if (!strcmp(value, "512"))
+		*blockp = 512;
+	else if (!strcmp(value, "4096") || !strcasecmp(value, "4K"))
+		*blockp = 4096;
+	else
+		return refuse(p, "must be 512 or 4096");
+	return 0;
+}
+
+static int set_addr(struct parser *p, const char *value, struct io_addr *a)
+{
+	if (io_addr_parse(a, value, strlen(value)) < 0)
+		return refuse(p, "not ADDR:PORT (try 127.0.0.1:3260, [::1]:3260, 0.0.0.0:3260)");
+	return 0;
+}
+
+/* --- what a disk may be --- */
+
+static int disk_size(struct parser *p, struct config_disk *d, const char *value)
+{
+	if (!d->path)
+		return refuse(p, "--ram has its size in front");
+	if (set_size(p, value, &d->size) < 0)
+		return -EINVAL;
+	return d->size ? 0 : refuse(p, "a disk of no size");
+}
+
+static int disk_block(struct parser *p, struct config_disk *d, const char *value)
+{
+	return set_block(p, value, &d->block);
+}
+
+static int disk_physical(struct parser *p, struct config_disk *d, const char *value)
+{
+	return set_block(p, value, &d->physical);
+}
+
+static int disk_uuid(struct parser *p, struct config_disk *d, const char *value)
+{
+	d->has_uuid = uuid_parse(value, d->uuid);
+	return d->has_uuid ? 0 : refuse(p, "not a UUID (32 hexadecimal digits, 8-4-4-4-12)");
+}
+
+static int disk_ro(struct parser *p, struct config_disk *d, const char *value)
+{
+	d->ro = true;
+	return 0;
+}
+
+static int disk_removable(struct parser *p, struct config_disk *d, const char *value)
+{
+	d->removable = true;
+	return 0;
+}
+
+/* clang-format off */
+static const struct disk_option disk_options[] = {
+	{"size",      true,  disk_size,      "size=SIZE           make FILE, sparse, of this size when it is not there"},
+	{"block",     true,  disk_block,     "block=512|4096      logical block size (512)"},
+	{"physical",  true,  disk_physical,  "physical=512|4096   physical block size (4096)"},
+	{"uuid",      true,  disk_uuid,      "uuid=UUID           the identity that initiators see"},
+	{"ro",        false, disk_ro,        "ro                  read-only"},
+	{"removable", false, disk_removable, "removable           a removable medium"},
+};
+/* clang-format on */
+
+/* take_word - the text up to the next comma, which is cut off; NULL when there is none left. A comma
+ * that belongs to the text is written "\,", a backslash before a comma "\\". */
+static char *take_word(char **restp)
+{
+	char *word = *restp, *in = word, *out = word;
+
+	if (!word)
+		return NULL;
+	for (; *in && *in != ','; in++) {
+		if (*in == '\\' && (in[1] == ',' || in[1] == '\\'))
+			in++;
+		*out++ = *in;
+	}
+	*restp = *in ? in + 1 : NULL;
+	*out = '\0';
+	return word;
+}
+
+static const struct disk_option *find_disk_option(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(disk_options); i++) {
+		if (!strcmp(disk_options[i].name, name))
+			return &disk_options[i];
+	}
+	return NULL;
+}
+
+static int set_disk_option(struct parser *p, struct config_disk *d, char *word)
+{
+	char *value = strchr(word, '=');
+	const struct disk_option *o;
+
+	if (value)
+		*value++ = '\0';
+	o = find_disk_option(word);
+	if (!o)
+		return refuse(p, "'%s' is no option of a disk (size=, block=, physical=, uuid=, ro, "
+			"removable; a comma in a file name is written \\,)", word);
+	if (o->takes && (!value || !*value))
+		return refuse(p, "%s needs a value", word);
+	if (!o->takes && value)
+		return refuse(p, "%s takes no value", word);
+	return o->set(p, d, value);
+}
+
+static int set_disk_words(struct parser *p, struct config_disk *d, bool ram, char *rest)
+{
+	char *word = take_word(&rest);
+	int r;
+
+	if (!*word)
+		return refuse(p, ram ? "needs a size" : "needs a file name");
+	if (ram) {
+		r = set_size(p, word, &d->size);
+		if (!r && !d->size)
+			r = refuse(p, "a disk of no size");
+	} else {
+		r = set_text(&d->path, word);
+	}
+	while (!r && (word = take_word(&rest)))
+		r = set_disk_option(p, d, word);
+	return r;
+}
+
+static int add_disk(struct parser *p, const char *text, bool ram)
+{
+	struct config_disk *d;
+	char *words;
+	int r = config_add_disk(p->c, p->where, &d);
+
+	if (r < 0)
+		return r;
+	words = strdup(text);
+	if (!words)
+		return -ENOMEM;
+	r = set_disk_words(p, d, ram, words);
+	free(words);
+	return r;
+}
+
+/* --- the options --- */
+
+static int on_ram(struct parser *p, const char *value)
+{
+	return add_disk(p, value, true);
+}
+
+static int on_target(struct parser *p, const char *value)
+{
+	return config_add_target(p->c, value);
+}
+
+static int on_listen(struct parser *p, const char *value)
+{
+	struct io_addr a;
+	int r = set_addr(p, value, &a);
+
+	return r ? r : config_add_listen(p->c, &a);
+}
+
+/* The port may be left out: initiators are then told the port that they came in by. */
+static int on_advertise(struct parser *p, const char *value)
+{
+	struct io_addr a;
+	char with_port[IO_ADDR_TEXT + 8];
+	const char *bracket = strrchr(value, ']'), *colon = strrchr(bracket ? bracket : value, ':');
+
+	if (!colon && strlen(value) < IO_ADDR_TEXT) {
+		snprintf(with_port, sizeof(with_port), "%s:0", value);
+		value = with_port;
+	}
+	if (io_addr_parse(&a, value, strlen(value)) < 0)
+		return refuse(p, "not ADDR[:PORT] (try 192.0.2.1, 192.0.2.1:3260, [2001:db8::1])");
+	return config_add_advertise(p->c, &a);
+}
+
+static int on_threads(struct parser *p, const char *value)
+{
+	return set_number(p, value, 1, CONFIG_THREADS_MAX, &p->c->threads);
+}
+
+static int on_engine(struct parser *p, const char *value)
+{
+	/* clang-format off */
+	static const struct { const char *name; enum engine engine; } rows[] = {
+		{"auto", ENGINE_AUTO}, {"epoll", ENGINE_EPOLL}, {"uring", ENGINE_URING}};
+	/* clang-format on */
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!strcmp(value, rows[i].name)) {
+			p->c->engine = rows[i].engine;
+			return 0;
+		}
+	}
+	return refuse(p, "must be epoll, uring or auto");
+}
+
+static int on_r2t(struct parser *p, const char *value)
+{
+	p->c->r2t_line = !strcmp(value, "line");
+	if (!p->c->r2t_line && strcmp(value, "burst"))
+		return refuse(p, "must be burst or line");
+	return 0;
+}
+
+static int on_spin(struct parser *p, const char *value)
+{
+	return set_number(p, value, 0, CONFIG_SPIN_US_MAX, &p->c->spin_us);
+}
+
+static int on_cache(struct parser *p, const char *value)
+{
+	int r = set_size(p, value, &p->c->cache);
+
+	if (!r && p->c->cache < CONFIG_CACHE_MIN)
+		r = refuse(p, "must be at least %dM", CONFIG_CACHE_MIN >> 20);
+	return r;
+}
+
+static int on_trace(struct parser *p, const char *value)
+{
+	return set_text(&p->c->trace, value);
+}
+
+static int on_state_dir(struct parser *p, const char *value)
+{
+	return set_text(&p->c->state_dir, value);
+}
+
+static int on_run_dir(struct parser *p, const char *value)
+{
+	return set_text(&p->c->run_dir, value);
+}
+
+static int on_param(struct parser *p, const char *value)
+{
+	const char *eq = strchr(value, '=');
+	char key[64], why[160];
+
+	if (!eq || eq == value || (size_t)(eq - value) >= sizeof(key))
+		return refuse(p, "not KEY=VALUE (try MaxBurstLength=262144)");
+	snprintf(key, sizeof(key), "%.*s", (int)(eq - value), value);
+	if (param_offer_set(&p->c->offer, key, eq + 1, why, sizeof(why)) < 0)
+		return refuse(p, "%s", why);
+	return 0;
+}
+
+static int on_verbose(struct parser *p, const char *value)
+{
+	p->c->verbose = true;
+	return 0;
+}
+
+static int on_help(struct parser *p, const char *value)
+{
+	return OPTIONS_HELP;
+}
+
+static int on_version(struct parser *p, const char *value)
+{
+	return OPTIONS_VERSION;
+}
+
+/* clang-format off */
+static const struct option options[] = {
+	{"ram",       "SIZE[,option...]", 0,   on_ram,       "a disk in memory; repeatable"},
+	{"target",    "IQN",              0,   on_target,    "later disks belong to this target; repeatable\n"
+							     "(iqn.2026-11.io.berth: and the host's name)"},
+	{"listen",    "ADDR:PORT",        0,   on_listen,    "where initiators connect; repeatable; port 0: any\n"
+							     "(127.0.0.1:3260)"},
+	{"advertise", "ADDR[:PORT]",      0,   on_advertise, "tell initiators this address (behind a translation);\n"
+							     "repeatable"},
+	{"threads",   "N",                0,   on_threads,   "reactors (one a CPU, at most 8)"},
+	{"engine",    "epoll|uring|auto", 0,   on_engine,    "how the kernel is asked (auto: uring where it is allowed)"},
+	{"r2t",       "burst|line",       0,   on_r2t,       "one R2T for a burst, or one for each arena line (burst)"},
+	{"spin",      "US",               0,   on_spin,      "look for work so long before sleeping, microseconds (50)"},
+	{"cache",     "SIZE",             0,   on_cache,     "buffer memory for files (256M)"},
+	{"trace",     "FILE",             0,   on_trace,     "write where each byte was placed, command by command"},
+	{"state-dir", "DIR",              0,   on_state_dir, "what must survive a reboot"},
+	{"run-dir",   "DIR",              0,   on_run_dir,   "what lives as long as the machine is up"},
+	{"param",     "KEY=VALUE",        0,   on_param,     "offer this value of an iSCSI key; repeatable"},
+	{"verbose",   NULL,               'v', on_verbose,   "say more on standard error"},
+	{"help",      NULL,               'h', on_help,      "this text"},
+	{"version",   NULL,               'V', on_version,   "the version"},
+};
+/* clang-format on */
+
+static const struct option *find_option(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+		if (strlen(options[i].name) == len && !memcmp(options[i].name, name, len))
+			return &options[i];
+	}
+	return NULL;
+}
+
+static const struct option *find_letter(const char *arg)
+{
+	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+		if (options[i].letter && options[i].letter == arg[1] && !arg[2])
+			return &options[i];
+	}
+	return NULL;
+}
+
+/* set_option - argv[*ip] is an option; *ip moves on when its value is the next argument. Messages name
+ * both words, as in "--ram 12x". */
+static int set_option(struct parser *p, int argc, char **argv, int *ip)
+{
+	const char *arg = argv[*ip], *value = NULL;
+	size_t len = strcspn(arg, "=");
+	const struct option *o = !strncmp(arg, "--", 2) ? find_option(arg + 2, len - 2)
+							: find_letter(arg);
+	char where[256];
+
+	p->where = arg;
+	if (!o)
+		return refuse(p, "no such option (see berth serve --help)");
+	if (arg[len] == '=' && arg[1] == '-')
+		value = arg + len + 1;
+	if (!o->takes)
+		return value ? refuse(p, "takes no value") : o->set(p, NULL);
+	if (!value && *ip + 1 < argc)
+		value = argv[++*ip];
+	if (!value || !*value)
+		return refuse(p, "needs %s", o->takes);
+	snprintf(where, sizeof(where), "--%s %s", o->name, value);
+	p->where = where;
+	return o->set(p, value);
+}
+
+static int set_all(struct parser *p, int argc, char **argv)
+{
+	bool only_disks = false;
+	int r = 0;
+
+	for (int i = 0; !r && i < argc; i++) {
+		if (!only_disks && !strcmp(argv[i], "--")) {
+			only_disks = true;
+		} else if (!only_disks && argv[i][0] == '-' && argv[i][1]) {
+			r = set_option(p, argc, argv, &i);
+		} else {
+			p->where = argv[i];
+			r = add_disk(p, argv[i], false);
+		}
+	}
+	return r;
+}
+
+int options_parse(struct config *c, int argc, char **argv, char *err, size_t err_len)
+{
+	struct parser p = {.c = c, .err = err, .err_len = err_len, .where = ""};
+	int r;
+
+	config_init(c);
+	r = set_all(&p, argc, argv);
+	if (!r)
+		r = config_finish(c);
+	return r ? r : config_check(c, err, err_len);
+}
+
+/* print_help - the lines of one option; further lines of its text stand below the first. */
+static void print_help(FILE *f, const struct option *o)
+{
+	const char *text = o->help;
+	char left[64];
+
+	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : " ",
+		o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->takes ? " " : "",
+		o->takes ? o->takes : "");
+	while (*text) {
+		int len = (int)strcspn(text, "\n");
+
+		fprintf(f, "  %-30s %.*s\n", left, len, text);
+		left[0] = '\0';
+		text += len + (text[len] == '\n');
+	}
+}
+
+void options_help(FILE *f)
+{
+	fputs("Usage: berth serve [OPTION...] DISK...\n\n"
+	      "Serve disks to iSCSI initiators until SIGTERM. A DISK is FILE[,option...] (an image or\n"
+	      "a block device) or --ram SIZE[,option...]; they are LUN 0, 1, 2 ... of their target.\n\n"
+	      "Options of a disk (a comma in a file name is written \\,):\n",
+		f);
+	for (size_t i = 0; i < ARRAY_LEN(disk_options); i++)
+		fprintf(f, "  %s\n", disk_options[i].help);
+	fputs("\nOptions (defaults in brackets):\n", f);
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		print_help(f, &options[i]);
+	fputs("\nStandard output gets one line a LUN, iscsi://ADDR:PORT/IQN/LUN, then `ready`.\n"
+	      "SIGUSR1 prints counters and tables on standard error. Exit: 0 ok, 1 runtime, 2 usage,\n"
+	      "4 not found, 5 denied, 6 configuration invalid, 7 in use.\n",
+		f);
+}

@@ -1,0 +1,118 @@
+/* block.c - READ, WRITE and SYNCHRONIZE CACHE (SBC-3 5.10 to 5.13, 5.24, 5.25, 5.32 to 5.35).
+ *
+ * A READ pins the pages of its range and lends them to the transport until scsi_release(). A
+ * WRITE's landing is made at arrival, filled by the transport, and committed here: no byte is
+ * copied. */
+#include "body.h"
+#include "check.h"
+
+bool block_range(struct scsi_cmd *c, uint32_t max, bool zero_is_rest)
+{
+	struct scsi_body *b = c->body;
+	struct cdb_range r = cdb_range(c->cdb);
+	uint64_t n_blocks = lu_n_blocks(c->lu);
+	uint64_t n = r.n;
+
+	/* An address behind the end is an error for a length of zero too (SBC-3 4.2.2). */
+	if (r.lba >= n_blocks) {
+		sense_info(c, SENSE_LBA_OUT_OF_RANGE, r.lba);
+		return false;
+	}
+	if (n == 0 && zero_is_rest)
+		n = n_blocks - r.lba;
+	if (max != 0 && n > max) {
+		sense_cdb(c, r.n_at, -1);
+		return false;
+	}
+	if (n > n_blocks - r.lba) {
+		sense_info(c, SENSE_LBA_OUT_OF_RANGE, n_blocks);
+		return false;
+	}
+	b->lba = r.lba;
+	b->off = r.lba << c->lu->shift;
+	b->len = n << c->lu->shift;
+	return true;
+}
+
+/* --- READ --- */
+
+void read_prepare(struct scsi_cmd *c)
+{
+	block_range(c, (uint32_t)LU_MAX_TRANSFER >> c->lu->shift, false);
+}
+
+static void read_done(struct vol_op *op, int end)
+{
+	struct scsi_cmd *c = cmd_of(op);
+
+	if (end == 0) {
+		c->in_iov = op->iov;
+		c->n_in_iov = op->n_iov;
+	}
+	cmd_end(c, end, SENSE_UNRECOVERED_READ_ERROR);
+}
+
+/* What the initiator has no room for is checked, counted for the residual, and not read. */
+void read_execute(struct scsi_cmd *c)
+{
+	struct scsi_body *b = c->body;
+	uint64_t room = c->read ? round_up(c->edtl, c->lu->block) : 0;
+	uint64_t len;
+	struct vol_op *op;
+
+	c->in_len = b->len;
+	len = MIN(c->in_len, room);
+	if (len == 0) {
+		cmd_done(c);
+		return;
+	}
+	op = cmd_op(c, b->off, len, read_done);
+	op->durable = cdb_fua(c->cdb);
+	b->pinned = true;
+	volume_read(op);
+}
+
+/* --- WRITE --- */
+
+void write_prepare(struct scsi_cmd *c)
+{
+	struct scsi_body *b = c->body;
+
+	if (block_range(c, (uint32_t)LU_MAX_TRANSFER >> c->lu->shift, false) &&
+		cmd_wish(c, (uint32_t)b->len, c->lu->block))
+		cmd_landing(c, b->off);
+}
+
+static void write_done(struct vol_op *op, int end)
+{
+	cmd_end(cmd_of(op), end, SENSE_WRITE_ERROR);
+}
+
+void write_execute(struct scsi_cmd *c)
+{
+	struct scsi_body *b = c->body;
+	struct vol_op *op;
+
+	if (c->out_len == 0) {
+		cmd_done(c);
+		return;
+	}
+	op = cmd_op(c, b->off, c->out_len, write_done);
+	op->durable = cdb_fua(c->cdb);
+	volume_commit(op, &b->landing);
+}
+
+/* --- SYNCHRONIZE CACHE --- */
+
+void sync_prepare(struct scsi_cmd *c)
+{
+	block_range(c, 0, true);
+}
+
+/* IMMED is answered when all is durable: early enough for whoever does not wait. */
+void sync_execute(struct scsi_cmd *c)
+{
+	struct scsi_body *b = c->body;
+
+	volume_flush(cmd_op(c, b->off, b->len, write_done));
+}

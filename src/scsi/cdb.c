@@ -1,0 +1,146 @@
+/* cdb.c - the table of commands and the one validator that holds it against a CDB. */
+#include "attention.h"
+#include "body.h"
+#include "cdb.h"
+#include "check.h"
+#include "lun.h"
+#include "sense.h"
+
+#define M(...) .len = 1 + sizeof((uint8_t[]){__VA_ARGS__}), .mask = {0xff, __VA_ARGS__}
+
+const struct scsi_opcode cdb_rows[N_CDB_ROWS] = {
+#define CDB(e, nm, o, s, p, x, d, cf, ro, stop, nolu, u, t, secs, bits)                            \
+	[CDB_ROW_##e] = {.name = nm,                                                               \
+		.op = o,                                                                           \
+		.sa = (s) < 0 ? 0 : (s)&0x1f,                                                      \
+		.has_sa = (s) >= 0,                                                                \
+		.prepare = p,                                                                      \
+		.execute = x,                                                                      \
+		.data = CDB_##d,                                                                   \
+		.conflict = CONFLICT_##cf,                                                         \
+		.on_ro = ro,                                                                       \
+		.when_stopped = stop,                                                              \
+		.no_lu = nolu,                                                                     \
+		.ua = u,                                                                           \
+		.thin = t,                                                                         \
+		.seconds = secs,                                                                   \
+		bits},
+#include "cdb.tbl"
+#undef CDB
+};
+
+void no_prepare(struct scsi_cmd *c) {}
+
+/* first_row - of an opcode, by bisection; N_CDB_ROWS when it has none. */
+static unsigned first_row(uint8_t op)
+{
+	unsigned lo = 0, hi = N_CDB_ROWS;
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (cdb_rows[mid].op < op)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < N_CDB_ROWS && cdb_rows[lo].op == op ? lo : N_CDB_ROWS;
+}
+
+bool cdb_has_actions(uint8_t op)
+{
+	unsigned i = first_row(op);
+
+	return i < N_CDB_ROWS && cdb_rows[i].has_sa;
+}
+
+bool cdb_on_lu(const struct scsi_opcode *row, const struct lu *lu)
+{
+	return !row->thin || !lu || lu->thin;
+}
+
+const struct scsi_opcode *cdb_find(const struct lu *lu, uint8_t op, unsigned sa, bool *opp)
+{
+	unsigned i = first_row(op);
+
+	if (opp)
+		*opp = i < N_CDB_ROWS;
+	for (; i < N_CDB_ROWS && cdb_rows[i].op == op; i++) {
+		const struct scsi_opcode *row = &cdb_rows[i];
+
+		if (!cdb_on_lu(row, lu)) {
+			if (opp)
+				*opp = false;
+			return NULL;
+		}
+		if (!row->has_sa || row->sa == sa)
+			return row;
+	}
+	return NULL;
+}
+
+/* Reserved bits must be zero (SPC-4 4.2.5.1); the pointer names the leftmost bad bit. */
+static bool check_bits(struct scsi_cmd *c)
+{
+	const struct scsi_opcode *row = c->row;
+
+	for (unsigned i = 1; i < row->len; i++) {
+		uint8_t bad = c->cdb[i] & (uint8_t)~row->mask[i];
+
+		if (i == 1 && row->has_sa)
+			bad &= 0xe0;
+		if (bad) {
+			sense_cdb(c, i, 31 - __builtin_clz(bad));
+			return false;
+		}
+	}
+	return true;
+}
+
+bool cdb_check(struct scsi_cmd *c)
+{
+	bool known;
+
+	c->row = cdb_find(c->lu, c->cdb[0], c->cdb[1] & 0x1f, &known);
+	if (!c->lu && !(c->row && c->row->no_lu)) /* SPC-4 5.10, SAM-5 4.7.2 */
+		sense_set(c, SENSE_LUN_NOT_SUPPORTED);
+	else if (!known)
+		sense_set(c, SENSE_INVALID_OPCODE);
+	else if (!c->row)
+		sense_cdb(c, 1, 4); /* an opcode without this service action */
+	else if (!check_bits(c))
+		return false;
+	else if (c->lu && c->lu->ro && !c->row->on_ro)
+		sense_set(c, SENSE_WRITE_PROTECTED);
+	else
+		return true;
+	return false;
+}
+
+/* The order is SAM-5's and SPC-4's: a unit attention before all else (SAM-5 5.14), then what the
+ * CDB was found to lack at arrival, then the state of the unit. Unit attentions are reported
+ * nowhere else. */
+bool cdb_check_state(struct scsi_cmd *c)
+{
+	const struct scsi_opcode *row = c->row;
+
+	if (c->lu && (!row || row->ua)) {
+		enum sense why = attention_take(c->nexus, c->lu);
+
+		if (why != SENSE_NONE) {
+			sense_set(c, why);
+			return false;
+		}
+	}
+	if (c->status != SCSI_GOOD)
+		return false;
+	if (c->lu && !row->when_stopped) {
+		enum sense why = lu_not_ready(c->lu);
+
+		if (why != SENSE_NONE) {
+			sense_set(c, why);
+			return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,89 @@
+/* cdb.h - command descriptor blocks: readers of their fields, and the table of commands (cdb.tbl).
+ *
+ * A row says all that can be said about a command without running it: which bits of its CDB may be
+ * set, on which units and in which states it is taken, which way its data goes. cdb_check() and
+ * cdb_check_state() are the only places where a row is held against a command; handlers trust them.
+ * REPORT SUPPORTED OPERATION CODES reads the same rows. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "be.h"
+#include "scsi.h"
+
+struct lu;
+
+enum cdb_data { CDB_NONE, CDB_IN, CDB_OUT };
+
+/* What a reservation of another nexus does to it (SPC-4 table 65, SBC-3 table 13): nothing; refuses
+ * it when reads are excluded too; refuses it when writes are. */
+enum cdb_conflict { CONFLICT_NEVER, CONFLICT_READ, CONFLICT_WRITE };
+
+/* clang-format off */
+struct scsi_opcode {
+	const char *name;
+	void (*prepare)(struct scsi_cmd *); /* at arrival: fields, places for data-out; may set a verdict */
+	void (*execute)(struct scsi_cmd *); /* in CmdSN order, data in: ends in cmd_done() */
+	uint8_t op, sa;
+	bool has_sa;
+	uint8_t len;                /* of the CDB */
+	enum cdb_data data;
+	enum cdb_conflict conflict;
+	bool on_ro;                 /* allowed on a write-protected unit */
+	bool when_stopped;          /* allowed when stopped, or without a medium */
+	bool no_lu;                 /* answered for a LUN that is not there (SPC-4 5.10) */
+	bool ua;                    /* a pending unit attention is reported instead (SAM-5 5.14) */
+	bool thin;                  /* exists only on thinly provisioned units */
+	uint16_t seconds;           /* recommended timeout */
+	uint8_t mask[SCSI_CDB_MAX]; /* bits that mean something; [0] is the opcode itself */
+};
+/* clang-format on */
+
+enum {
+#define CDB(e, ...) CDB_ROW_##e,
+#include "cdb.tbl"
+#undef CDB
+	N_CDB_ROWS
+};
+extern const struct scsi_opcode cdb_rows[N_CDB_ROWS]; /* ascending by op, then sa */
+
+/* cdb_find - the row; sa is looked at only when the opcode has service actions. *opp, when it is
+ * not NULL, is set to whether the opcode exists at all. NULL: no such command on this unit (lu
+ * NULL: on any). */
+const struct scsi_opcode *cdb_find(const struct lu *lu, uint8_t op, unsigned sa, bool *opp);
+bool cdb_has_actions(uint8_t op);
+bool cdb_on_lu(const struct scsi_opcode *row, const struct lu *lu);
+
+/* cdb_check - what can be said at arrival; sets c->row. False: c has its verdict. */
+bool cdb_check(struct scsi_cmd *c);
+/* cdb_check_state - what depends on the moment of execution. False: c has its verdict. */
+bool cdb_check_state(struct scsi_cmd *c);
+
+/* --- fields of the block commands (SBC-3 5): all of one CDB length have them at the same place ---
+ */
+struct cdb_range {
+	uint64_t lba;
+	uint32_t n;
+	uint8_t lba_at, n_at; /* their bytes, for field pointers */
+};
+
+static inline struct cdb_range cdb_range(const uint8_t *cdb)
+{
+	switch (cdb[0] >> 5) {
+	case 0: /* six bytes: a length of 0 is 256 (SBC-3 5.10, 5.32) */
+		return (struct cdb_range){
+			get_be24(cdb + 1) & 0x1fffff, cdb[4] ? cdb[4] : 256, 1, 4};
+	case 1:
+	case 2:
+		return (struct cdb_range){get_be32(cdb + 2), get_be16(cdb + 7), 2, 7};
+	case 5:
+		return (struct cdb_range){get_be32(cdb + 2), get_be32(cdb + 6), 2, 6};
+	default:
+		return (struct cdb_range){get_be64(cdb + 2), get_be32(cdb + 10), 2, 10};
+	}
+}
+
+static inline bool cdb_fua(const uint8_t *cdb)
+{
+	return cdb[0] >> 5 != 0 && cdb[1] & 0x08;
+}

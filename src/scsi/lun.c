@@ -1,0 +1,105 @@
+/* lun.c - logical units and their addresses (SAM-5 4.7). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "check.h"
+#include "lun.h"
+
+/* One level, by peripheral (bus 0) or flat space addressing; anything deeper is nobody's
+ * (SAM-5 4.7.6, 4.7.7). */
+int scsi_lun_flat(uint64_t lun)
+{
+	unsigned first = (unsigned)(lun >> 48);
+
+	if (lun & 0xffffffffffffULL)
+		return -1;
+	switch (first >> 14) {
+	case 0:
+		return first < 256 ? (int)first : -1;
+	case 1:
+		return first & 0x3fff;
+	default:
+		return -1;
+	}
+}
+
+uint64_t scsi_lun_wire(unsigned lun)
+{
+	check(lun < 16384);
+	return (uint64_t)(lun < 256 ? lun : 0x4000 | lun) << 48;
+}
+
+struct lu *lu_at(const struct nexus *n, uint64_t lun)
+{
+	int flat = scsi_lun_flat(lun);
+
+	if (flat < 0 || (unsigned)flat >= n->luns->n)
+		return NULL;
+	return n->luns->lu[flat];
+}
+
+int lu_new(struct lu **lp, const struct lu_params *p)
+{
+	const struct backend_info *info = volume_backend_info(p->volume);
+	struct lu *l;
+
+	if ((p->block != 512 && p->block != 4096) || p->physical < p->block || p->lun >= 16384 ||
+		p->physical & (p->physical - 1) || volume_size(p->volume) < p->block)
+		return -EINVAL;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	l->target = strdup(p->target);
+	if (!l->target) {
+		free(l);
+		return -ENOMEM;
+	}
+	l->volume = p->volume;
+	l->lun = p->lun;
+	l->block = p->block;
+	l->physical = p->physical;
+	l->shift = (unsigned)__builtin_ctz(p->block);
+	l->ro = p->ro || (info && !(info->caps & BACKEND_WRITE));
+	l->removable = p->removable;
+	l->thin = !info || info->caps & BACKEND_PUNCH;
+	l->rotates = info && info->caps & BACKEND_ROTATES;
+	memcpy(l->uuid, p->uuid, sizeof(l->uuid));
+	*lp = l;
+	return 0;
+}
+
+struct lu *lu_free(struct lu *l)
+{
+	if (!l)
+		return NULL;
+	volume_free(l->volume);
+	free(l->target);
+	free(l);
+	return NULL;
+}
+
+struct volume *lu_volume(const struct lu *l)
+{
+	return l->volume;
+}
+
+void lu_reset(struct lu *l)
+{
+	volume_gen_next(l->volume);
+}
+
+enum sense lu_not_ready(const struct lu *l)
+{
+	if (atomic_load_explicit(&l->ejected, memory_order_acquire))
+		return SENSE_MEDIUM_NOT_PRESENT;
+	if (atomic_load_explicit(&l->stopped, memory_order_acquire))
+		return SENSE_LUN_STOPPED;
+	return SENSE_NONE;
+}
+
+uint32_t lu_max_unmap(const struct lu *l)
+{
+	if (!l->thin)
+		return 0;
+	return MIN((uint32_t)LU_MAX_UNMAP_BYTES >> l->shift, (uint32_t)LU_MAX_UNMAP_BLOCKS);
+}

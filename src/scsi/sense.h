@@ -1,0 +1,46 @@
+/* sense.h - sense data: from a named condition to its bytes.
+ *
+ * Handlers name conditions (sense.tbl) and, where the standard asks for it, say what they were
+ * looking at: the byte and bit of the CDB or parameter list, or a number for the INFORMATION field.
+ * The two formats of the wire are made in one place. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "scsi.h"
+
+enum sense_key {
+	KEY_NO_SENSE = 0x0,
+	KEY_NOT_READY = 0x2,
+	KEY_MEDIUM_ERROR = 0x3,
+	KEY_HARDWARE_ERROR = 0x4,
+	KEY_ILLEGAL_REQUEST = 0x5,
+	KEY_UNIT_ATTENTION = 0x6,
+	KEY_DATA_PROTECT = 0x7,
+	KEY_ABORTED_COMMAND = 0xb,
+	KEY_MISCOMPARE = 0xe,
+};
+
+struct sense_data {
+	enum sense why;
+	bool has_info; /* INFORMATION (SPC-4 4.5.2.2) */
+	uint64_t info;
+	enum { FIELD_NONE, FIELD_CDB, FIELD_LIST } field; /* sense key specific (4.5.2.4.2) */
+	uint16_t byte;
+	int bit; /* -1: the whole byte, or a field that starts with it */
+};
+
+enum { SENSE_FIXED_LEN = 18 };
+
+/* sense_encode - descriptor or fixed format; returns the length. In the fixed format INFORMATION
+ * has 32 bits; what does not fit is left out (SPC-4 4.5.3: VALID is 0). */
+size_t sense_encode(const struct sense_data *s, bool descriptor, uint8_t out[SCSI_SENSE_MAX]);
+const char *sense_text(enum sense why);
+
+/* The command ends with CHECK CONDITION ... */
+void sense_set(struct scsi_cmd *c, enum sense why);
+void sense_info(struct scsi_cmd *c, enum sense why, uint64_t info);
+/* ... INVALID FIELD IN CDB, or IN PARAMETER LIST, with the field pointer; bit -1: none. */
+void sense_cdb(struct scsi_cmd *c, unsigned byte, int bit);
+void sense_list(struct scsi_cmd *c, unsigned byte, int bit);

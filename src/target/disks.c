@@ -1,0 +1,149 @@
+/* disks.c - opens what the configuration names; the first thing that is wrong is told in one line. */
+#include "disks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "backend.h"
+#include "log.h"
+#include "server_in.h"
+#include "volume.h"
+
+enum { LEND_CHUNK = 64 << 20 };
+
+static int open_cache(struct disks *d, const struct config *c, char *err, size_t err_len)
+{
+	uint64_t n = c->cache / ARENA_PAGE;
+	struct arena_params p = {.name = "cache", .kind = ARENA_FILE, .n_pages = n, .n_merge_pages = n / 16,
+		.n_content_pages = n / 4};
+	int rc = d->cache ? 0 : arena_new(&d->cache, &p);
+
+	if (rc)
+		snprintf(err, err_len, "--cache %llu: %s", (unsigned long long)c->cache, strerror(-rc));
+	return rc;
+}
+
+static int open_ram(const struct config_disk *disk, struct volume_params *vp, char *err, size_t err_len)
+{
+	uint64_t n = volume_ram_pages(disk->size);
+	struct arena_params p = {.name = vp->name, .kind = ARENA_RAM, .n_pages = n,
+		.n_merge_pages = MIN(n / 16, 1024), .n_content_pages = disk->size / ARENA_PAGE};
+	int rc = arena_new(&vp->arena, &p);
+
+	vp->size = disk->size;
+	if (rc == -ENOMEM)
+		snprintf(err, err_len, "--ram %s: this machine has not that much memory free", disk->text);
+	else if (rc)
+		snprintf(err, err_len, "--ram %s: %s", disk->text, strerror(-rc));
+	return rc;
+}
+
+static int open_backend(const struct config_disk *disk, const struct server_world *world, struct backend **bp,
+	char *err, size_t err_len)
+{
+	struct file_params fp = {.path = disk->path, .create_size = disk->size, .ro = disk->ro, .block = disk->block};
+
+	if (world)
+		return world->open(world->ctx, disk->path, bp);
+	return backend_file_open(bp, &fp, err, err_len);
+}
+
+static int open_file(struct disks *d, const struct config *c, const struct server_world *world,
+	const struct config_disk *disk, struct volume_params *vp, char *err, size_t err_len)
+{
+	int rc = open_cache(d, c, err, err_len);
+
+	if (rc)
+		return rc;
+	rc = open_backend(disk, world, &vp->backend, err, err_len);
+	if (rc)
+		return rc;
+	vp->size = vp->backend->info.size;
+	vp->arena = d->cache;
+	return 0;
+}
+
+static int open_disk(struct disks *d, const struct config *c, const struct server_world *world, unsigned i,
+	struct node **nodes, char *err, size_t err_len)
+{
+	const struct config_disk *disk = &c->disks[i];
+	struct node *node = nodes[disk->target];
+	struct disk_name *entry = &d->list[i];
+	struct volume_params vp = {.name = entry->name, .block = disk->block};
+	struct lu_params lp = {.lun = disk->lun, .target = node->name, .block = disk->block,
+		.physical = disk->physical, .ro = disk->ro, .removable = disk->removable};
+	int rc;
+
+	snprintf(entry->name, sizeof(entry->name), "disk%u", i);
+	rc = disk->path ? open_file(d, c, world, disk, &vp, err, err_len) : open_ram(disk, &vp, err, err_len);
+	if (rc)
+		return rc;
+	entry->a = vp.arena;
+	rc = volume_new(&entry->v, &vp);
+	if (rc) {
+		snprintf(err, err_len, "%s: %s", disk->text, strerror(-rc));
+		if (vp.backend)
+			backend_free(vp.backend);
+		else
+			arena_free(vp.arena);
+		return rc;
+	}
+	lp.volume = entry->v;
+	memcpy(lp.uuid, disk->uuid, sizeof(lp.uuid));
+	rc = lu_new(&node->luns.lu[disk->lun], &lp);
+	if (rc) {
+		snprintf(err, err_len, "%s: %s", disk->text, strerror(-rc));
+		volume_free(entry->v);
+		entry->v = NULL;
+		return rc;
+	}
+	node->luns.n = MAX(node->luns.n, disk->lun + 1);
+	d->n = i + 1;
+	return 0;
+}
+
+int disks_open(struct disks *d, const struct config *c, const struct server_world *world, struct node **nodes,
+	char *err, size_t err_len)
+{
+	d->list = calloc(c->n_disks, sizeof(*d->list));
+	if (!d->list) {
+		snprintf(err, err_len, "no memory");
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < c->n_disks; i++) {
+		int rc = open_disk(d, c, world, i, nodes, err, err_len);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+void disks_close(struct disks *d)
+{
+	free(d->list);
+	d->list = NULL;
+	if (d->cache)
+		d->cache = arena_free(d->cache);
+}
+
+void disks_lend(const struct disks *d, struct io *io)
+{
+	uint64_t len, at;
+
+	if (!d->cache)
+		return;
+	len = arena_n_pages(d->cache) * ARENA_PAGE;
+	for (at = 0; at < len; at += LEND_CHUNK) {
+		int rc = io_lend_memory(io, (char *)arena_base(d->cache) + at, MIN(len - at, LEND_CHUNK));
+
+		if (rc == -EOPNOTSUPP)
+			return;
+		if (rc) {
+			log_info("reactor %u: %llu of %llu MiB of the cache are registered for direct I/O (%s); the rest goes by plain vectors",
+				io->index, (unsigned long long)at >> 20, (unsigned long long)len >> 20, strerror(-rc));
+			return;
+		}
+	}
+}

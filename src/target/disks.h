@@ -1,0 +1,20 @@
+/* disks.h - arenas, volumes and logical units out of the configuration. Main thread, before and after the reactors run. */
+#pragma once
+
+#include "arena.h"
+#include "config.h"
+#include "node.h"
+
+struct disks {
+	struct arena *cache;   /* of all files; NULL when there are none */
+	struct disk_name { struct volume *v; struct arena *a; char name[40]; } *list;
+	unsigned n;
+};
+
+struct server_world;
+/* world: NULL, or who opens the backends instead. */
+int disks_open(struct disks *d, const struct config *c, const struct server_world *world, struct node **nodes,
+	char *err, size_t err_len);
+void disks_close(struct disks *d); /* after the nodes, which own the volumes */
+/* disks_lend - the cache's memory to one reactor's engine; on that reactor. */
+void disks_lend(const struct disks *d, struct io *io);

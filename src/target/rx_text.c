@@ -1,0 +1,148 @@
+/* rx_text.c - Text Requests (RFC 7143 11.10, 11.11, appendix C): SendTargets, and parameters that may change in the
+ * full feature phase.
+ *
+ * A request may come in pieces (C bit): each piece but the last is answered by an empty response that asks for
+ * more. An answer longer than the initiator's MaxRecvDataSegmentLength goes in pieces likewise; it asks for
+ * each with an empty request. One text negotiation at a time; a new one drops the old. */
+#include <stdlib.h>
+#include <string.h>
+#include "nego.h"
+#include "rx.h"
+#include "server_in.h"
+#include "session.h"
+#include "text.h"
+#include "worker.h"
+
+enum { TEXT_MAX = 64 << 10, TEXT_SLOT = TAG_OTHER_FIRST + 1 };
+
+static void text_end(struct text **tp)
+{
+	if (*tp) {
+		text_deinit(*tp);
+		free(*tp);
+		*tp = NULL;
+	}
+}
+
+static struct text *text_begin(void)
+{
+	struct text *t = malloc(sizeof(*t));
+
+	if (t)
+		text_init(t, TEXT_MAX);
+	return t;
+}
+
+/* send_targets - All: every target in a discovery session, its own in a normal one. Empty: the session's own. */
+static int send_targets(struct conn *c, const char *value, struct text *answer)
+{
+	const struct config *cfg = server_config(c->w->server);
+	struct node *n;
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && (n = server_node(c->w->server, i)); i++) {
+		bool own = c->s->node == n;
+		bool all = !strcmp(value, "All") && (c->phase == PHASE_DISCOVERY || own);
+
+		if (all || !strcasecmp(value, n->name) || (!*value && own))
+			rc = node_send_targets(answer, n, &c->local, cfg->advertise, cfg->n_advertise);
+	}
+	return rc;
+}
+
+/* text_answer - false: not a text, a broken rule, or no memory; nothing of it holds then. */
+static bool text_answer(struct conn *c, struct text *in, struct text *out)
+{
+	struct nego n;
+	const char *targets;
+	int rc;
+
+	nego_init(&n, NEGO_TARGET, NEGO_FULL, true, server_offer(c->w->server), &c->params);
+	rc = nego_rx(&n, in, out);
+	targets = rc ? NULL : nego_value(&n, KEY_SEND_TARGETS);
+	if (targets)
+		rc = send_targets(c, targets, out);
+	if (!rc)
+		c->params = n.params;
+	nego_deinit(&n);
+	return !rc;
+}
+
+/* text_reply - the next piece of the answer; C and a TTT when there is more. */
+static void text_reply(struct conn *c)
+{
+	struct text *a = c->answer;
+	uint32_t len = MIN(a->len - c->answer_at, c->params.max_send_data);
+	struct tx *tx = rx_reply(c, OP_TEXT_RESPONSE);
+
+	if (!tx)
+		return;
+	if (!tx_own(tx, a->buf + c->answer_at, len)) {
+		tx->done(tx, false);
+		conn_end(c, "no memory for a text answer");
+		return;
+	}
+	c->answer_at += len;
+	tx->pdu.text.c = c->answer_at < a->len;
+	tx->pdu.final = !tx->pdu.text.c;
+	if (tx->pdu.text.c) {
+		tx->pdu.ttt = tag_make(index_make(0, TEXT_SLOT), c->index);
+		c->text_itt = c->rx.itt;
+	} else {
+		text_end(&c->answer);
+	}
+	tx_push(c, tx);
+}
+
+/* text_more - the initiator has more to say: an empty answer asks for it. */
+static void text_more(struct conn *c)
+{
+	struct tx *tx = rx_reply(c, OP_TEXT_RESPONSE);
+
+	if (!tx)
+		return;
+	tx->pdu.final = false;
+	tx->pdu.ttt = tag_make(index_make(0, TEXT_SLOT), c->index);
+	c->text_itt = c->rx.itt;
+	tx_push(c, tx);
+}
+
+void rx_text_request(struct conn *c)
+{
+	bool goes_on = c->rx.ttt != TAG_NONE;
+
+	if (goes_on && (c->rx.itt != c->text_itt || (!c->text && !c->answer) ||
+			       c->rx.ttt != tag_make(index_make(0, TEXT_SLOT), c->index))) {
+		conn_reject(c, REJECT_PROTOCOL_ERROR);
+		return;
+	}
+	if (goes_on && c->answer) {
+		text_reply(c);
+		return;
+	}
+	if (!goes_on) {
+		text_end(&c->text);
+		text_end(&c->answer);
+		c->text = text_begin();
+	}
+	if (!c->text || text_add_bytes(c->text, c->rx_data, c->rx.data_len)) {
+		text_end(&c->text);
+		conn_reject(c, REJECT_PROTOCOL_ERROR);
+		return;
+	}
+	if (c->rx.text.c) {
+		text_more(c);
+		return;
+	}
+	c->answer = text_begin();
+	c->answer_at = 0;
+	if (!c->answer || !text_answer(c, c->text, c->answer)) {
+		text_end(&c->text);
+		text_end(&c->answer);
+		conn_reject(c, REJECT_PROTOCOL_ERROR);
+		return;
+	}
+	text_end(&c->text);
+	text_reply(c);
+}
+

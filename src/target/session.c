@@ -1,0 +1,423 @@
+/* session.c - admission, reinstatement, command order, and the end of a session.
+ *
+ * A login becomes a session in three steps. session_admit() looks the node up and, under the node's lock,
+ * puts a session of this name into its table: a new one on the least loaded reactor, or, where an old one of
+ * the same initiator port exists, behind that one on its reactor. session_admit_here() then runs on the
+ * session's reactor: it ends the old session and waits until its tasks have settled (no I/O of them can
+ * still reach the backend) before the login is answered. */
+#include "session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "log.h"
+#include "rx.h"
+#include "server_in.h"
+#include "volume.h"
+#include "worker.h"
+
+/* --- making one --- */
+
+static struct quota *find_quota(struct nexus *n, struct arena *a)
+{
+	struct session *s = container_of(n, struct session, nexus);
+
+	for (unsigned i = 0; i < s->n_quotas; i++) {
+		if (s->quotas[i].a == a)
+			return &s->quotas[i];
+	}
+	return NULL;
+}
+
+static struct session *session_new(struct worker *w, struct node *node, const struct login *l)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->w = w;
+	s->node = node;
+	s->tsih = server_tsih(w->server);
+	memcpy(s->isid, l->isid, sizeof(s->isid));
+	memcpy(s->initiator, l->initiator, sizeof(s->initiator));
+	list_init(&s->link);
+	list_init(&s->node_link);
+	list_init(&s->tasks);
+	for (unsigned i = 0; i < SESSION_BUCKETS; i++)
+		list_init(&s->by_itt[i]);
+	s->limit = SESSION_WINDOW;
+	if (node) {
+		s->nexus.luns = &node->luns;
+		s->nexus.port = PORTAL_GROUP;
+		s->nexus.find_quota = find_quota;
+		snprintf(s->nexus.target, sizeof(s->nexus.target), "%s,t,0x%04x", node->name, PORTAL_GROUP);
+		snprintf(s->nexus.initiator, sizeof(s->nexus.initiator), "%.200s,i,0x%02x%02x%02x%02x%02x%02x",
+			l->initiator, l->isid[0], l->isid[1], l->isid[2], l->isid[3], l->isid[4], l->isid[5]);
+	}
+	nexus_init(&s->nexus);
+	return s;
+}
+
+static void session_free(struct session *s)
+{
+	if (s->node) {
+		pthread_mutex_lock(&s->node->lock);
+		list_remove(&s->node_link);
+		pthread_mutex_unlock(&s->node->lock);
+	}
+	for (unsigned i = 0; i < s->n_quotas; i++)
+		arena_revoke(&s->quotas[i]);
+	nexus_deinit(&s->nexus);
+	list_remove(&s->link);
+	free(s);
+}
+
+/* --- admission of pages --- */
+
+/* reserve_in - a burst, and FirstBurst times the command window, of one arena. Early sessions may have a sixteenth of
+ * what can be promised; the more there are, the smaller the share of one more, so that a thousand find
+ * room. The window is cut first, then the burst, down to 64 KiB and one command. */
+static bool reserve_in(struct session *s, struct volume *v, const struct params *p)
+{
+	struct arena *a = volume_arena(v);
+	enum { LEAST_BURST = 65536 / ARENA_PAGE + 1 };
+	uint64_t share = arena_n_promisable(a) / MAX(16u, 4 * server_n_conns(s->w->server));
+	bool unsolicited = p->immediate_data || !p->initial_r2t;
+	uint64_t burst = p->max_burst / ARENA_PAGE + 1;
+	uint64_t first = unsolicited ? p->first_burst / ARENA_PAGE + 2 : 0;
+	uint64_t window, n;
+	struct quota *q = &s->quotas[s->n_quotas];
+
+	if (burst + first > share)
+		burst = MIN(burst, MAX(share / 2, (uint64_t)LEAST_BURST));
+	window = !first ? s->limit : share > burst + first ? MIN((share - burst) / first, s->limit) : 1;
+	n = burst + first * window;
+	volume_make_room(v, (uint32_t)n);
+	if (arena_grant(a, q, (uint32_t)n))
+		return false;
+	s->n_quotas++;
+	s->limit = (unsigned)window;
+	return true;
+}
+
+/* session_reserve - pages in each arena of the target; the window shrinks to what there is. False: not even one
+ * command's worth. */
+bool session_reserve(struct session *s, const struct params *p)
+{
+	if (!s->node)
+		return true;
+	for (unsigned i = 0; i < s->node->luns.n; i++) {
+		struct lu *lu = s->node->luns.lu[i];
+		struct volume *v = lu ? lu_volume(lu) : NULL;
+
+		if (!v || find_quota(&s->nexus, volume_arena(v)))
+			continue;
+		if (s->n_quotas == SESSION_ARENAS)
+			return true; /* further arenas are served from their open pages */
+		if (!reserve_in(s, v, p))
+			return false;
+	}
+	return true;
+}
+
+/* --- admission of logins --- */
+
+static bool same_port(const struct session *s, const struct login *l)
+{
+	return !memcmp(s->isid, l->isid, sizeof(s->isid)) && !strcmp(s->initiator, l->initiator);
+}
+
+static void refuse(struct conn *c, enum login_status status, const char *why)
+{
+	rx_login_step(c, login_refuse(c->login, status, why));
+}
+
+/* session_of_tsih - is there a session that this login claims to belong to? */
+static bool session_of_tsih(struct node *n, const struct login *l)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&n->lock);
+	list_for_each(node, &n->sessions) {
+		const struct session *s = list_entry(node, struct session, node_link);
+
+		found |= s->tsih == l->tsih && same_port(s, l);
+	}
+	pthread_mutex_unlock(&n->lock);
+	return found;
+}
+
+/* session_place - a new session in the node's table, on its predecessor's reactor or the least loaded one. */
+static struct session *session_place(struct conn *c, struct node *n)
+{
+	struct session *s = session_new(c->w, n, c->login);
+
+	if (!s)
+		return NULL;
+	s->w = server_least_loaded(c->w->server, c->w);
+	pthread_mutex_lock(&n->lock);
+	list_for_each(node, &n->sessions) {
+		const struct session *old = list_entry(node, struct session, node_link);
+
+		if (same_port(old, c->login))
+			s->w = old->w;
+	}
+	list_push_back(&n->sessions, &s->node_link);
+	pthread_mutex_unlock(&n->lock);
+	return s;
+}
+
+void session_admit(struct conn *c)
+{
+	const struct login *l = c->login;
+	struct node *n = NULL;
+
+	c->state = CONN_ADMITTING;
+	if (!l->discovery) {
+		n = server_find_node(c->w->server, l->target);
+		if (!n) {
+			refuse(c, LOGIN_NOT_FOUND, "no such target");
+			return;
+		}
+	}
+	if (l->tsih) {
+		if (n && session_of_tsih(n, l))
+			refuse(c, LOGIN_TOO_MANY_CONNECTIONS, "MaxConnections is 1");
+		else
+			refuse(c, LOGIN_NO_SESSION, "no session with this TSIH");
+		return;
+	}
+	c->s = n ? session_place(c, n) : session_new(c->w, NULL, l);
+	if (!c->s) {
+		refuse(c, LOGIN_OUT_OF_RESOURCES, "no memory");
+		return;
+	}
+	c->s->c = c;
+	if (c->s->w != c->w) {
+		c->moving = true;
+		c->host->move(c, c->s->w);
+	} else {
+		session_admit_here(c);
+	}
+}
+
+/* predecessor - an older session of the same initiator port on this node. It is always on this
+ * reactor: session_place() saw to that. The newest older one: each waits for the one before it. */
+static struct session *predecessor(struct session *s)
+{
+	struct session *old = NULL;
+
+	if (!s->node)
+		return NULL;
+	pthread_mutex_lock(&s->node->lock);
+	list_for_each(node, &s->node->sessions) {
+		struct session *o = list_entry(node, struct session, node_link);
+
+		if (o == s)
+			break;
+		if (!memcmp(o->isid, s->isid, sizeof(s->isid)) && !strcmp(o->initiator, s->initiator))
+			old = o;
+	}
+	pthread_mutex_unlock(&s->node->lock);
+	return old;
+}
+
+void session_admit_here(struct conn *c)
+{
+	struct session *s = c->s, *old = predecessor(s);
+
+	if (!list_linked(&s->link))
+		list_push_back(&c->w->sessions, &s->link);
+	if (old) {
+		old->successor = c;
+		if (old->c)
+			conn_end(old->c, "reinstated by a new login of the same initiator port");
+		return; /* session_settled(old) goes on */
+	}
+	cmd_window_init(&s->cmdsn, c->login->cmdsn, 1); /* opens when the pages for it are promised */
+	rx_login_step(c, login_accept(c->login, s->tsih, PORTAL_GROUP, NULL));
+}
+
+/* --- the end --- */
+
+static void session_done(struct io_work *work)
+{
+	struct session *s = container_of(work, struct session, done);
+	struct conn *next = s->successor;
+
+	session_free(s);
+	if (next && next->state == CONN_ADMITTING)
+		session_admit_here(next);
+}
+
+void session_settled(struct session *s)
+{
+	if (s->c)
+		conn_settled(s->c);
+	if (s->c || s->n_tasks || s->done.fn)
+		return;
+	/* Later in this turn: the caller may still hold the task. */
+	s->done.fn = session_done;
+	list_init(&s->done.link);
+	io_defer(s->w->io, &s->done);
+}
+
+void session_close(struct session *s)
+{
+	list_for_each_safe(node, next, &s->tasks)
+		task_abort(list_entry(node, struct task, link), NULL);
+}
+
+void session_leave(struct session *s)
+{
+	/* It may itself be waiting for an older session's end. */
+	list_for_each(node, &s->w->sessions) {
+		struct session *o = list_entry(node, struct session, link);
+
+		if (o->successor == s->c)
+			o->successor = NULL;
+	}
+	s->c = NULL;
+	session_settled(s);
+}
+
+/* --- tasks --- */
+
+static struct list *bucket(struct session *s, uint32_t itt)
+{
+	return &s->by_itt[(itt ^ itt >> 8 ^ itt >> 16) % SESSION_BUCKETS];
+}
+
+struct task *session_find(struct session *s, uint32_t itt)
+{
+	list_for_each(node, bucket(s, itt)) {
+		struct task *t = list_entry(node, struct task, hash);
+
+		if (t->itt == itt && t->state != TASK_ABORTING)
+			return t;
+	}
+	return NULL;
+}
+
+void session_add(struct session *s, struct task *t)
+{
+	list_push_back(&s->tasks, &t->link);
+	list_push_back(bucket(s, t->itt), &t->hash);
+	s->n_tasks++;
+	t->counted = true;
+	if (t->immediate)
+		s->n_immediate++;
+	else
+		s->n_counted++;
+}
+
+void session_remove(struct session *s, struct task *t)
+{
+	list_remove(&t->link);
+	list_remove(&t->hash);
+	s->n_tasks--;
+}
+
+bool session_receiving(const struct session *s)
+{
+	list_for_each(node, &s->tasks) {
+		if (list_entry(node, struct task, link)->state == TASK_RECEIVING)
+			return true;
+	}
+	return false;
+}
+
+void session_grant(struct session *s)
+{
+	list_for_each_safe(node, next, &s->tasks)
+		task_grant(list_entry(node, struct task, link));
+}
+
+struct xfer_limits session_limits(const struct conn *c)
+{
+	return (struct xfer_limits){
+		.first_burst = c->params.first_burst,
+		.max_burst = c->params.max_burst,
+		.max_r2t = c->params.max_outstanding_r2t,
+		.initial_r2t = c->params.initial_r2t,
+		.immediate_data = c->params.immediate_data,
+	};
+}
+
+/* --- command order (RFC 7143 4.2.2.1) --- */
+
+enum session_turn session_order(struct session *s, uint32_t cmdsn, bool immediate)
+{
+	if (immediate)
+		return TURN_NOW;
+	switch (cmd_window_place(&s->cmdsn, cmdsn)) {
+	case SN_NEXT:
+		s->cmdsn.expcmdsn++;
+		return TURN_NOW;
+	case SN_LATER:
+		return TURN_HELD;
+	default:
+		return TURN_IGNORE;
+	}
+}
+
+static struct task *held_with(struct session *s, uint32_t cmdsn)
+{
+	list_for_each(node, &s->tasks) {
+		struct task *t = list_entry(node, struct task, link);
+
+		if (t->held && !t->immediate && t->cmdsn == cmdsn)
+			return t;
+	}
+	return NULL;
+}
+
+static bool is_skipped(const struct session *s, uint32_t cmdsn)
+{
+	for (unsigned i = 0; i < s->n_skipped; i++) {
+		if (s->skipped[i] == cmdsn)
+			return true;
+	}
+	return false;
+}
+
+bool session_holds(struct session *s, uint32_t cmdsn)
+{
+	return (s->n_skipped && is_skipped(s, cmdsn)) || (s->n_held && held_with(s, cmdsn));
+}
+
+bool session_skip(struct session *s, uint32_t cmdsn)
+{
+	if (cmd_window_place(&s->cmdsn, cmdsn) == SN_OUTSIDE || s->n_skipped == ARRAY_LEN(s->skipped))
+		return false;
+	s->skipped[s->n_skipped++] = cmdsn;
+	session_advance(s);
+	return true;
+}
+
+/* skip_next - the next number was skipped: it is used up now. */
+static bool skip_next(struct session *s)
+{
+	for (unsigned i = 0; i < s->n_skipped; i++) {
+		if (s->skipped[i] == s->cmdsn.expcmdsn) {
+			s->skipped[i] = s->skipped[--s->n_skipped];
+			s->cmdsn.expcmdsn++;
+			return true;
+		}
+	}
+	return false;
+}
+
+void session_advance(struct session *s)
+{
+	while (s->n_held || s->n_skipped) {
+		struct task *t = s->n_held ? held_with(s, s->cmdsn.expcmdsn) : NULL;
+
+		if (!t && !skip_next(s))
+			return;
+		if (!t)
+			continue;
+		s->cmdsn.expcmdsn++;
+		s->n_held--;
+		task_release(t);
+	}
+}

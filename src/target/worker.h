@@ -1,0 +1,26 @@
+/* worker.h - one reactor's share of the target: its connections, sessions, scratch and freelists.
+ *
+ * Thread: everything here belongs to the reactor, but for n_conns, which others read to choose the
+ * least loaded one. */
+#pragma once
+
+#include <stdatomic.h>
+#include "framer.h"
+#include "io.h"
+#include "list.h"
+#include "reactor.h"
+
+struct server;
+
+struct worker {
+	struct server *server;
+	struct reactor *reactor;
+	struct io *io;
+	struct rx_scratch *scratch;
+	struct list conns, sessions;
+	struct list free_tasks, free_txs, free_batches;
+	_Atomic unsigned n_conns;
+	unsigned n_tasks;
+	struct list bursts;     /* links that sleep until a good part of a known burst is there */
+	struct io_timer burst_timer;
+};

@@ -1,0 +1,89 @@
+#!/bin/bash
+# arguments.sh - what a person gets to read for a wrong word: exit code, and one line that names it.
+. "$(dirname "$0")/lib.sh"
+cd "$DIR" || exit 1
+truncate -s 1M there.img
+truncate -s 1000 odd.img
+mkdir folder
+
+# code | arguments | words of the one line on standard error
+TABLE='
+2 | serve                                          | no disk to serve
+2 | serve --ram                                    | --ram: needs SIZE
+2 | serve --ram 12x                                | --ram 12x: not a size (try 512M, 1G)
+2 | serve --ram 1000                               | not a multiple of the block size
+2 | serve there.img,block=1024                     | there.img,block=1024: must be 512 or 4096
+2 | serve there.img,colour=red                     | colour
+2 | serve there.img there.img                      | there.img: given twice
+2 | serve --listen 3260 there.img                  | --listen 3260: not ADDR:PORT
+2 | serve --listen 127.0.0.1:99999 there.img       | --listen 127.0.0.1:99999
+2 | serve --threads none there.img                 | --threads none: must be a number
+2 | serve --engine kqueue there.img                | --engine kqueue: must be epoll, uring or auto
+2 | serve --r2t each there.img                     | --r2t each: must be burst or line
+2 | serve --target iqn.bad_name there.img          | --target iqn.bad_name: not an iSCSI name
+2 | serve --param MaxBurstLength=1 there.img       | --param MaxBurstLength=1
+2 | serve --param Nonsense=1 there.img             | --param Nonsense=1
+2 | serve --frobnicate there.img                   | --frobnicate: no such option
+2 | frobnicate                                     | frobnicate: no such subcommand
+4 | serve --listen 127.0.0.1:0 not-there.img       | not-there.img: No such file or directory
+6 | serve --listen 127.0.0.1:0 odd.img             | odd.img
+6 | serve --listen 127.0.0.1:0 folder              | folder
+6 | serve --listen 127.0.0.1:0 there.img,size=2M   | there.img
+'
+
+refuses() {
+	local want=$1 words=$2 code=0 said
+	shift 2
+	said=$(timeout 20 "$BERTH" "$@" 2>&1 >/dev/null </dev/null) || code=$?
+	echo "said: $said"
+	same "$code" "$want"
+	says "$said" "$words"
+	same "$(grep -c '^berth: ' <<<"$said")" "$(wc -l <<<"$said")"
+	same "$(grep -vc '^berth: info: ' <<<"$said")" 1
+}
+
+no_arguments() {
+	local code=0 said
+	said=$("$BERTH" 2>&1 >/dev/null) || code=$?
+	same "$code" 2
+	says "$said" "Usage: berth"
+}
+
+help_and_version() {
+	local word
+	for word in "help" "--help" "serve --help" "help serve" "version" "--version" "serve --version"; do
+		# shellcheck disable=SC2086
+		[ -n "$("$BERTH" $word 2>/dev/null)" ] || fail "berth $word prints nothing"
+	done
+	same "$("$BERTH" version)" "$("$BERTH" serve --version)"
+}
+
+# Each option of --help stands in the manual page, and the other way round.
+manual_is_true() {
+	local page=$HERE/../../docs/berth-serve.1 name
+	"$BERTH" serve --help | grep -o -- '--[a-z][a-z0-9-]*' | sort -u >helped
+	sed 's/\\-/-/g' "$page" | grep -o -- '--[a-z][a-z0-9-]*' | sort -u >manual
+	diff helped manual
+}
+
+port_in_use() {
+	start one --ram 1M
+	local address
+	address=$(portal one)
+	refuses 7 "${address#iscsi://}" serve --ram 1M --listen "${address#iscsi://}"
+	stop one
+}
+
+plan $(($(grep -c '|' <<<"$TABLE") + 4))
+while IFS='|' read -r code args words; do
+	[ -n "$args" ] || continue
+	args=$(echo $args)
+	words=$(sed 's/^ *//' <<<"$words")
+	# shellcheck disable=SC2086
+	it "berth $args" refuses $code "$words" $args
+done <<<"$TABLE"
+it "no arguments: the help, exit code 2" no_arguments
+it "help and version" help_and_version
+it "the manual page and --help name the same options" manual_is_true
+it "an address in use, exit code 7" port_in_use
+the_end

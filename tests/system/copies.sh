@@ -1,0 +1,49 @@
+#!/bin/bash
+# copies.sh - how much of what real initiators write is moved twice: nothing but what was read ahead or guessed
+# wrong, and little of that.
+. "$(dirname "$0")/lib.sh"
+need qemu-img
+MIB=96
+head -c ${MIB}M /dev/urandom >"$DIR/random.img"
+
+# write_and_count PERCENT ARGUMENT... - one whole image by qemu-img; then the counters
+write_and_count() {
+	local percent=$1 said placed tail guess calls
+	shift
+	start srv --ram ${MIB}M "$@"
+	qemu-img convert -n -f raw -O raw "$DIR/random.img" "$(url srv)"
+	said=$(dump srv)
+	echo "$said"
+	placed=$(value "$said" placed_bytes)
+	tail=$(value "$said" "copied_bytes{tail}")
+	guess=$(value "$said" "copied_bytes{guess}")
+	calls=$(value "$said" receive_calls)
+	same "$(value "$said" "copied_bytes{merge}")" 0
+	same "$(value "$said" "refused_pdus{")" 0
+	same "$(value "$said" drained_bytes)" 0
+	at_least $((placed + tail + guess)) $((MIB << 20)) "bytes placed or copied"
+	at_most $(((tail + guess) * 1000 / (MIB << 20))) $((percent * 10)) "tail and guess, in thousandths,"
+	[ -n "${BERTH_SLOW:-}" ] || at_most $((calls / MIB)) 32 "receive calls a MiB"
+	stop srv
+}
+
+# A line of the trace for each thing that Figure 9 shows, on one write of 64 KiB.
+traced() {
+	start srv --ram 8M --r2t line --trace "$DIR/trace" --param InitialR2T=Yes --param ImmediateData=No
+	qemu-io -f raw -c "write -P 9 16K 64K" "$(url srv)"
+	stop srv
+	local word
+	for word in command r2t entry data status; do
+		grep -q "^$word conn=[0-9]* itt=0x[0-9a-f]*" "$DIR/trace" || fail "no '$word' line in: $(cat "$DIR/trace")"
+	done
+	same "$(grep '^r2t ' "$DIR/trace" | grep -o 'offset=[^ ]* length=[^ ]*')" "offset=0x00000000 length=0x00004000
+offset=0x00004000 length=0x00008000
+offset=0x0000c000 length=0x00004000"
+	same "$(grep '^data ' "$DIR/trace" | grep -c 'place=0x')" "$(grep -c '^data ' "$DIR/trace")"
+}
+
+plan 3
+it "256 KiB PDUs: at most 2 % are copied" write_and_count 2
+it "8 KiB PDUs: at most 5 % are copied" write_and_count 5 --param MaxRecvDataSegmentLength=8192
+it "--trace shows where each byte of a write was placed" traced
+the_end

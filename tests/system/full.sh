@@ -1,0 +1,36 @@
+#!/bin/bash
+# full.sh - the file system runs out of space under a thin image: an error for that write, and for it alone.
+. "$(dirname "$0")/lib.sh"
+need qemu-io mount
+[ "$(id -u)" = 0 ] || skip_all "mounting a small file system takes root"
+mkdir "$DIR/small"
+mount -t tmpfs -o size=24M none "$DIR/small" || skip_all "mounting is not allowed here"
+at_end umount "$DIR/small"
+
+starts() {
+	start srv "$DIR/small/disk.img,size=64M"
+	io "$(url srv)" "write -P 0x21 0 4M" "flush"
+}
+
+no_space() {
+	dd if=/dev/zero of="$DIR/small/ballast" bs=1M 2>/dev/null || true
+	refused io "$(url srv)" "write -P 0x22 32M 8M"
+}
+
+still_there() {
+	is_running srv
+	io "$(url srv)" "read -P 0x21 0 4M" "write -P 0x23 0 1M" "read -P 0x23 0 1M" "read -P 0x21 1M 3M"
+}
+
+after_space_came() {
+	rm "$DIR/small/ballast"
+	io "$(url srv)" "write -P 0x24 32M 8M" "flush" "read -P 0x24 32M 8M" "read -P 0x23 0 1M"
+}
+
+plan 5
+it "a thin image on a small file system" starts
+it "a write that finds no space fails" no_space
+it "what was written is intact, and can be written again" still_there
+it "with space again, writes go on" after_space_came
+it "stops" stop srv
+the_end

@@ -29,9 +29,11 @@ struct conn *conn_new(struct worker *w, const struct conn_host *host, void *host
 	const struct io_addr *peer)
 {
 	struct conn *c = calloc(1, sizeof(*c));
+	uint8_t dice[LOGIN_RANDOM_LEN];
 
 	if (!c)
 		return NULL;
+	io_random(w->io, dice, sizeof(dice));
 	c->w = w;
 	c->host = host;
 	c->host_ctx = host_ctx;
@@ -49,7 +51,7 @@ struct conn *conn_new(struct worker *w, const struct conn_host *host, void *host
 	param_default(&c->params);
 	c->last_rx_ns = io_now(w->io);
 	c->login = malloc(sizeof(*c->login));
-	if (!c->login || login_init(c->login, server_offer(w->server)))
+	if (!c->login || login_init(c->login, server_offer(w->server), PORTAL_GROUP, dice))
 		goto fail;
 	if (conntab_add(server_conns(w->server), c, &c->index))
 		goto fail_login;

@@ -250,11 +250,13 @@ int conn_rx_landed(struct conn *c, size_t n)
 	c->walking = false;
 	if (c->moving && (framer_unread(&c->framer) || !framer_idle(&c->framer)))
 		conn_end(c, "a login request came before the answer to the one before it");
+	else if (rc == RX_STOP && !c->moving) /* unless it has ended by itself */
+		conn_end(c, "no memory for a long header");
 	if (c->state == CONN_ENDING || c->moving)
 		return RX_STOP;
 	if (!list_empty(&c->parting))
 		task_part(c);
-	return rc == RX_STOP || c->state == CONN_ENDING ? RX_STOP : RX_MORE;
+	return c->state == CONN_ENDING ? RX_STOP : RX_MORE;
 }
 
 bool conn_rx_wanted(const struct conn *c)

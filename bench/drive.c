@@ -27,7 +27,7 @@ struct load {
 	unsigned depth, n_conns;
 	uint64_t count; /* 0: by time */
 	double seconds;
-	bool poll;
+	bool poll, lockstep;
 };
 
 struct run {
@@ -38,8 +38,9 @@ struct run {
 	uint64_t n_blocks;
 	uint32_t block;
 	uint64_t rng, next, n_started, n_done, now_ns, end_ns;
+	bool waiting;		/* of --lockstep: for all that is under way */
 	uint64_t hist[BUCKETS]; /* of latencies, STEPS for each power of two */
-	uint32_t *order; /* of --scatter */
+	uint32_t *order;	/* of --scatter */
 };
 
 static uint64_t clock_ns(void)
@@ -88,6 +89,8 @@ static double percentile(const uint64_t *hist, double part)
 
 static bool may_go_on(const struct run *r)
 {
+	if (r->waiting)
+		return false;
 	if (r->l.count)
 		return r->n_started < r->l.count;
 	return r->now_ns < r->end_ns;
@@ -156,12 +159,14 @@ static void run(struct run *r, const struct load *l)
 		for (int e = 0; e < n; e++)
 			if (ev[e].events & ~(unsigned)EPOLLOUT)
 				wire_receive(r->wires[ev[e].data.u32], on_done, r);
+		r->waiting = l->lockstep && r->n_done < r->n_started;
 		for (int e = 0; e < n; e++)
 			turn(r, ev[e].data.u32);
 	}
 }
 
-static void connect_all(struct run *r, const struct wire_url *u, const struct wire_params *p, const struct load *l)
+static void connect_all(
+	struct run *r, const struct wire_url *u, const struct wire_params *p, const struct load *l)
 {
 	r->wires = calloc(l->n_conns, sizeof(*r->wires));
 	r->full = calloc(l->n_conns, sizeof(*r->full));
@@ -235,6 +240,7 @@ static const char usage[] =
 	"      --connections N    (1)       --count N         commands; else\n"
 	"      --time SECONDS     (2)       --pdu SIZE        longest data segment, both ways (256K)\n"
 	"      --seed N           (1)       --poll            never sleep\n"
+	"      --lockstep         iodepth commands at once, then wait for all of them\n"
 	"      --solicited        every write waits for its R2T\n"
 	"      --fill, --scatter  write all of the volume first, in order; at random\n"
 	"      --idle SECONDS     hold the connections so long and do nothing else\n";
@@ -244,7 +250,7 @@ struct options {
 	struct wire_params p;
 	uint64_t seed;
 	double idle;
-	int fill, scatter, solicited, poll;
+	int fill, scatter, solicited, poll, lockstep;
 	const char *rw;
 };
 
@@ -267,29 +273,54 @@ static void parse_options(struct options *o, int argc, char **argv)
 	const struct option longs[] = {{"rw", 1, 0, 'r'}, {"mix", 1, 0, 'm'}, {"bs", 1, 0, 'b'},
 		{"iodepth", 1, 0, 'd'}, {"connections", 1, 0, 'c'}, {"count", 1, 0, 'n'},
 		{"time", 1, 0, 't'}, {"pdu", 1, 0, 'p'}, {"seed", 1, 0, 's'}, {"idle", 1, 0, 'i'},
-		{"poll", 0, &o->poll, 1}, {"solicited", 0, &o->solicited, 1},
-		{"fill", 0, &o->fill, 1}, {"scatter", 0, &o->scatter, 1}, {0}};
+		{"poll", 0, &o->poll, 1}, {"lockstep", 0, &o->lockstep, 1},
+		{"solicited", 0, &o->solicited, 1}, {"fill", 0, &o->fill, 1},
+		{"scatter", 0, &o->scatter, 1}, {0}};
 	unsigned mix = 70;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
-		case 'r': o->rw = optarg; break;
-		case 'm': mix = (unsigned)number(optarg, 100); break;
-		case 'b': o->l.bs = number(optarg, 16 << 20); break;
-		case 'd': o->l.depth = (unsigned)number(optarg, 1024); break;
-		case 'c': o->l.n_conns = (unsigned)number(optarg, MAX_CONNS); break;
-		case 'n': o->l.count = number(optarg, UINT64_MAX); break;
-		case 't': o->l.seconds = strtod(optarg, NULL); break;
-		case 'p': o->p.recv_data = o->p.send_data = (uint32_t)number(optarg, 0xffffff); break;
-		case 's': o->seed = number(optarg, UINT64_MAX); break;
-		case 'i': o->idle = strtod(optarg, NULL); break;
-		case 0: break;
-		default: fputs(usage, stderr); exit(2);
+		case 'r':
+			o->rw = optarg;
+			break;
+		case 'm':
+			mix = (unsigned)number(optarg, 100);
+			break;
+		case 'b':
+			o->l.bs = number(optarg, 16 << 20);
+			break;
+		case 'd':
+			o->l.depth = (unsigned)number(optarg, 1024);
+			break;
+		case 'c':
+			o->l.n_conns = (unsigned)number(optarg, MAX_CONNS);
+			break;
+		case 'n':
+			o->l.count = number(optarg, UINT64_MAX);
+			break;
+		case 't':
+			o->l.seconds = strtod(optarg, NULL);
+			break;
+		case 'p':
+			o->p.recv_data = o->p.send_data = (uint32_t)number(optarg, 0xffffff);
+			break;
+		case 's':
+			o->seed = number(optarg, UINT64_MAX);
+			break;
+		case 'i':
+			o->idle = strtod(optarg, NULL);
+			break;
+		case 0:
+			break;
+		default:
+			fputs(usage, stderr);
+			exit(2);
 		}
 	}
 	parse_rw(o, mix);
 	o->l.poll = o->poll;
+	o->l.lockstep = o->lockstep;
 	if (o->solicited) {
 		o->p.initial_r2t = true;
 		o->p.immediate_data = false;
@@ -315,8 +346,12 @@ int main(int argc, char **argv)
 {
 	struct options o = {
 		.l = {.bs = 4096, .depth = 1, .n_conns = 1, .seconds = 2},
-		.p = {.immediate_data = true, .max_burst = 1 << 20, .first_burst = 64 << 10,
-			.max_r2t = 8, .recv_data = 256 << 10, .send_data = 256 << 10},
+		.p = {.immediate_data = true,
+			.max_burst = 1 << 20,
+			.first_burst = 64 << 10,
+			.max_r2t = 8,
+			.recv_data = 256 << 10,
+			.send_data = 256 << 10},
 		.seed = 1,
 		.rw = "randread",
 	};

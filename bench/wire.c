@@ -172,8 +172,8 @@ static void learn(struct wire *w, const char *text, uint32_t len)
 		struct {
 			const char *key;
 			uint32_t *to;
-		} numbers[] = {{"MaxBurstLength", &p->max_burst}, {"FirstBurstLength", &p->first_burst},
-			{"MaxOutstandingR2T", &p->max_r2t}};
+		} numbers[] = {{"MaxBurstLength", &p->max_burst},
+			{"FirstBurstLength", &p->first_burst}, {"MaxOutstandingR2T", &p->max_r2t}};
 
 		for (unsigned i = 0; v && i < ARRAY_LEN(numbers); i++)
 			if (strlen(numbers[i].key) == n && !strncmp(at, numbers[i].key, n))
@@ -197,8 +197,8 @@ static uint32_t login_text(struct wire *w, char *text, size_t room)
 		"MaxOutstandingR2T=%u%cMaxConnections=1%cErrorRecoveryLevel=0%c"
 		"DefaultTime2Wait=2%cDefaultTime2Retain=0%c",
 		0, 0, w->url->target, 0, 0, 0, p->initial_r2t ? "Yes" : "No", 0,
-		p->immediate_data ? "Yes" : "No", 0, p->recv_data, 0, p->max_burst, 0, p->first_burst,
-		0, p->max_r2t, 0, 0, 0, 0, 0);
+		p->immediate_data ? "Yes" : "No", 0, p->recv_data, 0, p->max_burst, 0,
+		p->first_burst, 0, p->max_r2t, 0, 0, 0, 0, 0);
 
 	check(n > 0 && (size_t)n < room);
 	return (uint32_t)n;
@@ -229,7 +229,8 @@ static void login(struct wire *w)
 }
 
 /* simple - a command without data-out; returns its status. */
-static uint8_t simple(struct wire *w, const uint8_t *cdb, uint32_t in_len, char *data, uint32_t room)
+static uint8_t simple(
+	struct wire *w, const uint8_t *cdb, uint32_t in_len, char *data, uint32_t room)
 {
 	uint8_t bhs[WIRE_BHS];
 	uint32_t got;
@@ -262,7 +263,12 @@ struct wire *wire_open(
 			payload[i] = (uint8_t)(i * 2654435761u >> 13);
 	}
 	check(w && depth && depth <= 1024);
-	*w = (struct wire){.index = index, .depth = depth, .limit = depth, .p = *want, .url = u, .cmdsn = 1};
+	/* The buffers stay untouched until they are used: there may be a thousand of us. */
+	w->index = index;
+	w->depth = w->limit = depth;
+	w->p = *want;
+	w->url = u;
+	w->cmdsn = 1;
 	w->slots = calloc(depth, sizeof(*w->slots));
 	check(w->slots);
 	put_be16(w->lun, (uint16_t)u->lun);

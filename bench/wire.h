@@ -31,7 +31,8 @@ struct wire;
 /* wire_parse - iscsi://host:port/target/lun; false: none. */
 bool wire_parse(struct wire_url *u, const char *text);
 /* wire_open - connected, logged in, unit attentions taken. depth: commands under way at most. */
-struct wire *wire_open(const struct wire_url *u, const struct wire_params *want, unsigned index, unsigned depth);
+struct wire *wire_open(
+	const struct wire_url *u, const struct wire_params *want, unsigned index, unsigned depth);
 struct wire *wire_free(struct wire *w);
 int wire_fd(const struct wire *w);
 void wire_capacity(struct wire *w, uint64_t *n_blocksp, uint32_t *blockp);
@@ -39,7 +40,8 @@ void wire_capacity(struct wire *w, uint64_t *n_blocksp, uint32_t *blockp);
 void wire_limit(struct wire *w, unsigned depth); /* fewer under way from now on */
 /* wire_may_start - a free slot, and the command window is open. */
 bool wire_may_start(const struct wire *w);
-void wire_start(struct wire *w, bool write, uint64_t lba, uint32_t n_blocks, uint32_t len, uint64_t now_ns);
+void wire_start(
+	struct wire *w, bool write, uint64_t lba, uint32_t n_blocks, uint32_t len, uint64_t now_ns);
 /* wire_flush - send what is queued; false: the socket is full, wait until it is writable. */
 bool wire_flush(struct wire *w);
 /* wire_receive - what is there; done(ctx, start_ns) for each command that ended. */

@@ -51,6 +51,9 @@ uint64_t volume_ram_pages(uint64_t size);
 uint64_t volume_size(const struct volume *v);
 struct arena *volume_arena(const struct volume *v);
 const struct backend_info *volume_backend_info(const struct volume *v); /* NULL: RAM */
+/* volume_extent - how many bytes from `off` on are alike: in no page (*emptyp; RAM only) or in pages. What a backend
+ * holds is not asked, and counts as in pages. Touches few lines: what follows may be of the same kind. */
+uint64_t volume_extent(struct volume *v, uint64_t off, bool *emptyp);
 uint64_t volume_mapped_bytes(const struct volume *v); /* pages in the map: RAM's content, a file's cached part */
 
 /* volume_make_room - n pages of the arena are to be open: cached pages give way. Best effort; any thread. */

@@ -62,7 +62,7 @@ static void warn_of_strangers(const struct config *c)
 {
 	char text[IO_ADDR_TEXT];
 
-	for (unsigned i = 0; i < c->n_listen; i++) {
+	for (unsigned i = 0; !c->offer.chap && i < c->n_listen; i++) {
 		if (!is_loopback(&c->listen[i]))
 			log_warn("%s can be reached from other machines, and there is no authentication: "
 				 "whoever connects can read and write",

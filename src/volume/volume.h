@@ -113,7 +113,8 @@ struct vol_op {
 };
 
 /* volume_read - pin the pages of a range, whole and at one moment; missing ones are read first. Up to
- * 16 MiB. Zero entries are shown as vectors into one shared page of zeros. */
+ * 16 MiB. Zero entries are shown as vectors into a shared area of zeros. The vectors are the volume's: read them,
+ * do not change them. VOL_FULL: the arena cannot hold so much beside what others hold for good. */
 void volume_read(struct vol_op *op);
 void volume_unpin(struct vol_op *op); /* owed after every volume_read(); safe to call twice */
 

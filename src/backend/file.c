@@ -153,7 +153,6 @@ static int open_direct(struct opening *o)
 	int fd = open_first(o, O_DIRECT);
 
 	if (fd == -EINVAL) {
-		log_info("%s: no direct I/O here, the system's page cache is used", o->p->path);
 		fd = open_first(o, 0);
 		f->buffered_fd = fd;
 	}
@@ -248,6 +247,7 @@ static void image_align(struct file *f)
 
 	info->align_offset = info->align_memory = MAX_ALIGN;
 	if (f->buffered_fd == f->fd) {
+		log_info("%s: no direct I/O here, the system's page cache is used", f->path);
 		info->align_offset = info->align_memory = 1;
 		return;
 	}

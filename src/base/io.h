@@ -134,7 +134,7 @@ void io_timer_stop(struct io *io, struct io_timer *t);               /* safe whe
 static inline int io_listen(struct io *io, struct io_sock *s, struct io_addr *addr) { return io->ops->listen(io, s, addr); }
 /* io_accept - a handle to give to io_attach() here or on another reactor; -EAGAIN when none waits. */
 static inline int io_accept(struct io *io, struct io_sock *s, struct io_addr *peer) { return io->ops->accept(io, s, peer); }
-/* io_attach - takes the handle; s->on_ready must be set; nothing is wanted yet. */
+/* io_attach - takes the handle, which is closed when this fails; s->on_ready must be set; nothing is wanted yet. */
 static inline int io_attach(struct io *io, struct io_sock *s, int handle) { return io->ops->attach(io, s, handle); }
 /* io_detach - the socket leaves this reactor; the handle is the caller's again. */
 static inline int io_detach(struct io *io, struct io_sock *s) { return io->ops->detach(io, s); }

@@ -34,7 +34,7 @@ static int exit_of(int error)
 {
 	/* clang-format off */
 	static const struct { int error, code; } rows[] = {
-		{-EINVAL, EXIT_CONFIG},
+		{-EINVAL, EXIT_CONFIG},     {-EISDIR, EXIT_CONFIG},
 		{-ENOENT, EXIT_NOT_FOUND}, {-ENOTDIR, EXIT_NOT_FOUND}, {-ENXIO, EXIT_NOT_FOUND},
 		{-EACCES, EXIT_DENIED},    {-EPERM, EXIT_DENIED},      {-EROFS, EXIT_DENIED},
 		{-EBUSY, EXIT_IN_USE},     {-EADDRINUSE, EXIT_IN_USE}, {-EAGAIN, EXIT_IN_USE},

@@ -168,13 +168,19 @@ bool arena_waited(struct arena *a)
 
 /* --- promises --- */
 
+/* promisable - what one more quota may have: not the content's, and nobody else's. */
+static uint64_t promisable(const struct arena *a)
+{
+	return less(a->n_pages, a->n_merge + a->n_content + a->n_granted);
+}
+
 int arena_grant(struct arena *a, struct quota *q, uint32_t n)
 {
 	int end = 0;
 
 	check(!q->a);
 	pthread_mutex_lock(&a->lock);
-	if (n > open_pages(a) || n > less(a->n_pages, a->n_merge + a->n_content + a->n_granted)) {
+	if (n > open_pages(a) || n > promisable(a)) {
 		end = ARENA_FULL;
 	} else {
 		a->n_granted += n;
@@ -518,6 +524,17 @@ uint64_t arena_n_free(const struct arena *a)
 uint64_t arena_n_lent(const struct arena *a)
 {
 	return a->n_pages - arena_n_free(a);
+}
+
+uint64_t arena_n_promisable(const struct arena *a)
+{
+	struct arena *m = (struct arena *)a; /* the lock is no part of what is looked at */
+	uint64_t n;
+
+	pthread_mutex_lock(&m->lock);
+	n = promisable(a);
+	pthread_mutex_unlock(&m->lock);
+	return n;
 }
 
 uint64_t arena_n_open(const struct arena *a)

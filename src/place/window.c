@@ -12,8 +12,7 @@ struct place place_at(struct place from, size_t offset)
 		from.iov++;
 		from.n--;
 	}
-	check(from.n > 0 || offset == 0);
-	from.skip = offset;
+	from.skip = from.n ? offset : 0;
 	return from;
 }
 

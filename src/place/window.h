@@ -21,8 +21,8 @@ struct place {
 	size_t skip;
 };
 
-/* place_at - the cursor `offset` bytes behind `from` (offset within the landing, or just its end).
- * A cursor at the end, and one into no landing at all, have n == 0. */
+/* place_at - the cursor `offset` bytes behind `from`. A cursor at the landing's end or behind it, and
+ * one into no landing at all, have n == 0: an initiator may send more than the device takes. */
 struct place place_at(struct place from, size_t offset);
 /* place_fill - up to `len` bytes from the cursor on as vectors; returns the number of vectors (at
  * most max) and through *lenp how many bytes they hold (less than len only for want of vectors, or

@@ -1,19 +1,16 @@
 /* login.c - the login phase as a small machine; what the keys mean is nego.c's affair.
  *
- *             request, C=1: its text is put aside, an empty answer goes out
- *              +--+
- *              v  |      whole text, names not yet known
- *   init --> HEAR ----------------------------------------> ASK
- *            ^  ^ |                                          |  login_accept()
- *            |  | | whole text                               v
- *            |  | +------------> answer_text() <-------------+
- *            |  |                    |
- *            |  +--- fits one PDU ---+--- too long ---> TELL --+
- *            |                       |                   ^     | empty request: the next piece
- *            +-- last piece, T=0 ----|-------------------|-----+
- *                                    v                   +-----+
- *                         last piece, T=1, NSG=3: DONE
- *   any fault, login_refuse(): FAILED
+ *   from   what happens                                              to      by
+ *   HEAR   a piece of text, C=1: put aside, an empty answer          HEAR    step_hear()
+ *   HEAR   the first whole text: the names                           ASK     step_identify()
+ *   ASK    login_accept(), then as for any whole text                        answer_text()
+ *   HEAR   a whole text: the answer fits one PDU, T not granted      HEAR    tell()
+ *          ... is longer than one PDU: its first piece, C=1          TELL    tell()
+ *   TELL   an empty request: the next piece                          TELL    tell()
+ *          ... the last piece, T not granted                         HEAR    tell()
+ *   any    the last piece, T granted, into the operational stage     HEAR    transit()
+ *          ... into full feature                                     DONE    transit()
+ *   any    a fault of the peer or of ours, login_refuse()            FAILED  fail()
  *
  * HEAR: `in` holds what has come of a text.  ASK: the names are known, the answers to the first
  * text wait in `out`.  TELL: `out` from out_pos on is still to be said.  DONE, FAILED: the last
@@ -383,7 +380,7 @@ enum login_step login_accept(
 
 enum login_step login_refuse(struct login *l, enum login_status status, const char *why)
 {
-	if (l->state->state != ASK)
+	if (l->state->state != ASK && l->state->state != DONE)
 		return LOGIN_FAILED;
 	return fail(l, status, "%s", why);
 }

@@ -60,7 +60,8 @@ struct login {
 
 	struct params params;   /* the results, valid at LOGIN_DONE */
 
-	/* the answer: login.h's to write, the caller's to send, valid until the next call */
+	/* the answer: login.c's to write, the caller's to send. The text is borrowed until the next
+	 * call, login_deinit() included: the caller copies it. */
 	struct pdu rsp;
 	const void *rsp_text;
 	uint32_t rsp_text_len;
@@ -74,10 +75,13 @@ struct login {
 int login_init(struct login *l, const struct param_offer *offer); /* -ENOMEM */
 void login_deinit(struct login *l); /* safe to call twice */
 
-/* login_rx - one Login Request and its data segment (borrowed). Any PDU may be hostile. */
+/* login_rx - one Login Request and its data segment (borrowed). Any PDU may be hostile. A request that
+ * comes between LOGIN_IDENTIFIED and the caller's word spoils the login: LOGIN_FAILED, and a later
+ * login_accept() or login_refuse() says LOGIN_FAILED too, leaving the answer as it is. */
 enum login_step login_rx(struct login *l, const struct pdu *req, const void *data, uint32_t len);
 
-/* After LOGIN_IDENTIFIED. tsih: of the session, told in the last answer (new: the caller's choice;
+/* login_refuse() also takes back a LOGIN_DONE whose answer was not sent.
+ * After LOGIN_IDENTIFIED. tsih: of the session, told in the last answer (new: the caller's choice;
  * nonzero). portal_group: for TargetPortalGroupTag. */
 enum login_step login_accept(struct login *l, uint16_t tsih, uint16_t portal_group, const char *target_alias);
 enum login_step login_refuse(struct login *l, enum login_status status, const char *why);

@@ -80,13 +80,14 @@ static bool is_reserved(const char *value)
 	       !strcmp(value, "NotUnderstood");
 }
 
-/* own_value - what we want of this row. */
+/* own_value - what we want of this row. 13.14: FirstBurstLength is never above MaxBurstLength,
+ * neither the one that holds so far nor the one that we may yet ask for. */
 static uint32_t own_value(const struct nego *n, const struct key_row *row)
 {
 	uint32_t v = param_get(&n->offer->v, row);
 
-	if (row == &key_rows[KEY_FIRST_BURST]) /* 13.14: never above MaxBurstLength */
-		v = MIN(v, n->params.max_burst);
+	if (row == &key_rows[KEY_FIRST_BURST])
+		v = MIN(v, MIN(n->params.max_burst, n->offer->v.max_burst));
 	return v;
 }
 

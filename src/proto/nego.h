@@ -4,11 +4,12 @@
  * feature phase, the initiator library. It knows no PDU and no stage transition, only which keys
  * may be said when, by whom, and what comes of them (RFC 7143 6.2, chapters 12 and 13).
  *
- *   a key that is offered to us     is answered, its result goes into `params`
- *   a key that we offered           takes the peer's answer; nego_pending() counts those still
- * without one a declared text                 is kept: nego_value() a key that no row knows is
- * answered NotUnderstood (6.2) a bad value                     is answered Reject, the default
- * stays, nego_rejected() tells a key that cannot apply         is answered Irrelevant
+ *   a key that is offered to us   is answered, its result goes into `params`
+ *   a key that we offered         takes the peer's answer; nego_pending() counts those without
+ *   a declared text               is kept: nego_value()
+ *   a key that no row knows       is answered NotUnderstood (6.2)
+ *   a bad value                   is answered Reject, the default stays, nego_rejected() tells
+ *   a key that cannot apply       is answered Irrelevant
  *
  * In the full feature phase: take a nego with the connection's params as they are, run nego_rx(),
  * read `SendTargets` with nego_value() (it is never answered here), then, when the negotiation is
@@ -26,7 +27,7 @@ enum nego_stage { NEGO_SECURITY, NEGO_OPERATIONAL, NEGO_FULL };
 struct nego {
 	enum nego_role role;
 	enum nego_stage stage; /* the caller moves it on */
-	bool leading;	       /* first connection of its session */
+	bool leading;          /* first connection of its session */
 	const struct param_offer *offer;
 	struct params params; /* results so far */
 	uint8_t state[N_KEYS];

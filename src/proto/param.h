@@ -46,12 +46,6 @@ enum key {
 #define KEY_EACH(e, ...)  KEY_##e,
 #define KEY_FIXED(e, ...) KEY_##e,
 #include "key.tbl"
-#undef KEY_TEXT
-#undef KEY_LIST
-#undef KEY_BOOL
-#undef KEY_NUM
-#undef KEY_EACH
-#undef KEY_FIXED
 	N_KEYS,
 	KEY_NONE = N_KEYS
 };

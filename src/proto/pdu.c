@@ -1,4 +1,5 @@
-/* pdu.c - the fields come from pdu.tbl, the rules from opcode.tbl and from pdu_rule() below.
+/* pdu.c - the fields come from pdu.tbl, the rules from opcode.tbl and from flags_agree() and
+ * needs_itt() below.
  *
  * Reading and writing are two expansions of the same lines, so that they cannot disagree. What
  * breaks the layout itself (a length where none can be) is the end of the connection, since the
@@ -51,16 +52,6 @@ static const uint8_t row_of[64] = {
 #define U64(at, m)                INSIDE(at, 8)
 #define BYTES(at, len, m)         INSIDE(at, len) _Static_assert(sizeof(((struct pdu *)0)->m) == (len), "size");
 #include "pdu.tbl"
-#undef PDU
-#undef END
-#undef ONE
-#undef BIT
-#undef BITS
-#undef U8
-#undef U16
-#undef U32
-#undef U64
-#undef BYTES
 /* clang-format on */
 
 enum {
@@ -93,16 +84,6 @@ static bool get_fields(struct pdu *p, const uint8_t *b)
 #define U64(at, m)             p->m = get_be64(b + (at));
 #define BYTES(at, len, m)      memcpy(p->m, b + (at), len);
 #include "pdu.tbl"
-#undef PDU
-#undef END
-#undef ONE
-#undef BIT
-#undef BITS
-#undef U8
-#undef U16
-#undef U32
-#undef U64
-#undef BYTES
 	}
 	/* clang-format on */
 	return ok;
@@ -123,16 +104,6 @@ static void put_fields(const struct pdu *p, uint8_t *b)
 #define U64(at, m)             put_be64(b + (at), p->m);
 #define BYTES(at, len, m)      memcpy(b + (at), p->m, len);
 #include "pdu.tbl"
-#undef PDU
-#undef END
-#undef ONE
-#undef BIT
-#undef BITS
-#undef U8
-#undef U16
-#undef U32
-#undef U64
-#undef BYTES
 	}
 	/* clang-format on */
 }

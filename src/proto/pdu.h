@@ -127,8 +127,10 @@ struct pdu {
 };
 
 /* pdu_decode - a BHS into *p. 0, or the CTR_REFUSED_... rule that the header breaks by itself
- * (unknown opcode, AHS or data where the opcode has none, reserved or contradictory flags); *p then
- * holds at least opcode, itt and the lengths, so that a Reject can be built and the payload drained. */
+ * (unknown opcode, AHS or data where the opcode has none, reserved or contradictory flags, the
+ * reserved ITT); *p then holds at least opcode, itt and the lengths, so that a Reject can be built and the
+ * payload drained, and all fields of an opcode that is known: a rejected command still takes its CmdSN
+ * (11.17). F is true where it has no meaning of its own; T and C of a login are login.c's to judge. */
 enum { PDU_OK = 0 };
 int pdu_decode(struct pdu *p, const uint8_t bhs[BHS_LEN]);
 

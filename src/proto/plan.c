@@ -91,6 +91,7 @@ static bool plan_rest(struct plan *p, struct framer *f)
 	case RX_PAYLOAD:
 		whole = f->target.place.n ? plan_place(p, f->target.place, f->need)
 					  : plan_sink(p, f->scratch, f->need);
+		whole = whole && plan_room(p);
 		if (whole && trailer_len(f, f->pdu_len))
 			plan_add(p, SPAN_SLOT, f->trailer, trailer_len(f, f->pdu_len));
 		break;
@@ -105,7 +106,7 @@ static bool plan_rest(struct plan *p, struct framer *f)
 static void plan_header(struct plan *p, struct framer *f)
 {
 	if (f->state == RX_HEADER && f->header_have && !p->n_slots) {
-		uint8_t *h = f->header_have >= BHS_LEN ? f->long_header : f->bhs;
+		uint8_t *h = f->header_have < BHS_LEN + f->header_digest ? f->bhs : f->long_header;
 
 		plan_add(p, SPAN_SLOT, h + f->header_have, f->need);
 		p->known += f->need;

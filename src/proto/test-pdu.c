@@ -35,7 +35,7 @@ static const uint8_t opcodes[] = {
 };
 /* clang-format on */
 
-/* map_of - the bits of a PDU's header that mean something; *onesp: those always 1. Fails on an
+/* map_of - the bits of a PDU's header that mean something; ones: those always 1. Fails on an
  * overlap. */
 static void map_of(uint8_t op, uint8_t map[BHS_LEN], uint8_t ones[BHS_LEN])
 {

@@ -4,8 +4,9 @@
  * wakes. So after a turn that did small work the reactor looks again and again for spin_us before
  * it sleeps; not while a known burst arrives (the low-water mark does better), nor after turns that
  * moved much. Whether it pays is learnt: a spin that found work earns credit, one in vain costs
- * some, and without credit only one turn in SPIN_PROBE spins. A reactor with nothing to do does not
- * spin: only work starts a spin. */
+ * some, and without credit only one turn in SPIN_PROBE spins. A gap between two looks means that
+ * somebody else needs this core, perhaps the very one whose request is awaited: that takes all
+ * credit. A reactor with nothing to do does not spin: only work starts a spin. */
 #include "reactor.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ enum {
 	SPIN_PROBE = 32,	/* without credit: every so many turns with work */
 	SPIN_MAX_BYTES = 65536, /* received in a turn: more is no small work */
 	SPIN_PAUSES = 16,	/* between two looks */
+	SPIN_GAP_NS = 20000,	/* between two looks: the core was taken away */
 };
 
 struct reactor {
@@ -32,6 +34,7 @@ struct reactor {
 	struct {
 		uint64_t ns;	   /* how long; 0: never */
 		uint64_t until_ns; /* of the spin under way; 0: none */
+		uint64_t look_ns;  /* its last look */
 		unsigned credit, n_skipped;
 	} spin;
 	pthread_t thread;
@@ -110,15 +113,31 @@ static bool worth_a_spin(struct reactor *r)
 	return true;
 }
 
+static bool was_pushed_aside(const struct reactor *r)
+{
+	return r->engine->io.now_ns - r->spin.look_ns > SPIN_GAP_NS;
+}
+
 static void spin_after_work(struct reactor *r)
 {
-	if (r->spin.until_ns)
+	if (r->spin.until_ns && was_pushed_aside(r))
+		r->spin.credit = 0;
+	else if (r->spin.until_ns)
 		r->spin.credit = MIN(r->spin.credit + SPIN_REWARD, SPIN_CREDIT);
-	r->spin.until_ns = worth_a_spin(r) ? engine_clock(&r->engine->io) + r->spin.ns : 0;
+	r->spin.until_ns = 0;
+	if (worth_a_spin(r)) {
+		r->spin.look_ns = engine_clock(&r->engine->io);
+		r->spin.until_ns = r->spin.look_ns + r->spin.ns;
+	}
 }
 
 static void spin_in_vain(struct reactor *r)
 {
+	if (was_pushed_aside(r)) {
+		r->spin.until_ns = r->spin.credit = 0;
+		return;
+	}
+	r->spin.look_ns = r->engine->io.now_ns;
 	if (r->engine->io.now_ns < r->spin.until_ns) {
 		for (int i = 0; i < SPIN_PAUSES; i++)
 			spin_pause();

@@ -23,11 +23,13 @@ struct reactor;
 /* reactor_new - -errno; with ENGINE_AUTO a refusal of io_uring is no error: *reasonp says why epoll was taken (NULL
  * when not). With ENGINE_URING it is. */
 int reactor_new(struct reactor **rp, unsigned index, const struct reactor_params *p, const char **reasonp);
-struct reactor *reactor_free(struct reactor *r); /* not running; every socket closed, no disk request under way */
+/* reactor_free - not running, every socket closed, no disk request under way, and nobody posts to it any more:
+ * reactors that post to each other are all joined before the first is freed. */
+struct reactor *reactor_free(struct reactor *r);
 struct io *reactor_io(struct reactor *r);
 struct counters *reactor_counters(struct reactor *r);
 int reactor_start(struct reactor *r); /* a thread of its own, with reactor_counters() entered, signals blocked */
-void reactor_run(struct reactor *r);  /* or on the caller's thread, until reactor_stop() */
+void reactor_run(struct reactor *r);  /* or on the caller's thread, until reactor_stop(); once in its life, one thread */
 void reactor_stop(struct reactor *r); /* any thread, also from a signal handler; after the turn under way */
 void reactor_join(struct reactor *r);
 

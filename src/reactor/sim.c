@@ -204,6 +204,11 @@ static void offer_turns(struct sim *s)
 
 bool sim_step(struct sim *s)
 {
+	return sim_step_by(s, UINT64_MAX - 1);
+}
+
+bool sim_step_by(struct sim *s, uint64_t until_ns)
+{
 	check(!s->stepping);
 	s->n_offers = 0;
 	s->next_ns = UINT64_MAX;
@@ -214,7 +219,7 @@ bool sim_step(struct sim *s)
 		s->stepping = true;
 		s->chosen.fn(s, s->chosen.arg);
 		s->stepping = false;
-	} else if (s->next_ns != UINT64_MAX) {
+	} else if (s->next_ns <= until_ns) {
 		s->now_ns = s->next_ns;
 		sim_mix(s, s->now_ns);
 	} else {

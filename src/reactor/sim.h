@@ -22,6 +22,8 @@ int sim_new(struct sim **sp, const struct sim_params *p);
 struct sim *sim_free(struct sim *s);
 struct io *sim_io(struct sim *s, unsigned reactor);
 bool sim_step(struct sim *s);            /* false: nothing will ever happen again without the outside */
+/* sim_step_by - the same, but time does not move past until_ns: false when only that could go on. */
+bool sim_step_by(struct sim *s, uint64_t until_ns);
 uint64_t sim_now(const struct sim *s);
 uint64_t sim_random(struct sim *s, uint64_t below); /* 0: any 64 bits */
 uint64_t sim_hash(const struct sim *s);             /* of all events so far: equal for equal runs */

@@ -290,17 +290,20 @@ int sock_accept(struct io *io, struct io_sock *s, struct io_addr *peer)
 int sock_attach(struct io *io, struct io_sock *s, int handle)
 {
 	struct engine_core *e = engine_of(io);
-	int flags = fcntl(handle, F_GETFL);
+	int flags = fcntl(handle, F_GETFL), rc;
 
 	if (flags < 0)
 		return -errno;
-	if (!(flags & O_NONBLOCK) && fcntl(handle, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -errno;
+	if (!(flags & O_NONBLOCK))
+		fcntl(handle, F_SETFL, flags | O_NONBLOCK);
 	/* Refused by a connection that is reset already, which io_recv() will tell. */
 	set_option(handle, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (e->user_timeout_ms)
 		set_option(handle, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)e->user_timeout_ms);
-	return slot_enter(e, s, handle);
+	rc = slot_enter(e, s, handle);
+	if (rc < 0)
+		close(handle);
+	return rc;
 }
 
 int sock_detach(struct io *io, struct io_sock *s)

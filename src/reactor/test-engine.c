@@ -1,4 +1,5 @@
-/* test-engine.c - what io.h promises, asked of every engine. */
+/* test-engine.c - what io.h promises of sockets, work, timers and random bytes, asked of every
+ * engine. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -371,7 +372,7 @@ static void sender_waits_for_room(struct world *w)
 	struct server *s = serve(w, "127.0.0.1:0", conn_echo);
 	struct client *c = join(s);
 	struct conn *conn = s->conn[0];
-	static char out[BUFFER], in[BUFFER];
+	static char out[1 << 20], in[BUFFER];
 	size_t sent = 0, got = 0, n;
 
 	do { /* until the echo is stuck because nobody takes it */
@@ -393,7 +394,7 @@ static void reset_by_the_peer(struct world *w)
 {
 	struct server *s = serve(w, "127.0.0.1:0", conn_echo);
 	struct client *c = join(s);
-	static char zeros[BUFFER];
+	static char zeros[1 << 20];
 
 	SEND(c, "x", 1);
 	world_settle(w);
@@ -579,239 +580,27 @@ static void random_bytes(struct world *w)
 	assert_true(n_kinds > 200);
 }
 
-/* --- disk --- */
-
-struct request {
-	struct io_disk d;
-	struct iovec iov[4];
-	unsigned n_done;
-	int64_t res;
-	bool in_call;
-};
-
-static void request_done(struct io_disk *d, int64_t res)
-{
-	struct request *q = container_of(d, struct request, d);
-
-	assert_false(q->in_call);
-	q->n_done++;
-	q->res = res;
-}
-
-static void submit(struct world *w, struct request *q)
-{
-	q->d.done = request_done;
-	q->d.iov = q->iov;
-	q->in_call = true;
-	io_disk(w->io[0], &q->d);
-	q->in_call = false;
-}
-
-static int64_t perform(struct world *w, enum io_disk_kind kind, unsigned flags, int fd,
-	uint64_t off, void *buf, size_t len)
-{
-	struct request q = {.d = {.kind = kind, .flags = flags, .fd = fd, .off = off, .len = len}};
-
-	if (buf) {
-		q.iov[0] = (struct iovec){buf, len / 3};
-		q.iov[1] = (struct iovec){NULL, 0};
-		q.iov[2] = (struct iovec){(char *)buf + len / 3, len - len / 3};
-		q.d.n_iov = 3;
-	}
-	submit(w, &q);
-	WORLD_UNTIL(w, q.n_done);
-	world_settle(w);
-	assert_int_equal(q.n_done, 1);
-	return q.res;
-}
-
-/* The whole of it, however short the single transfers. */
-static void move(struct world *w, enum io_disk_kind kind, unsigned flags, int fd, uint64_t off,
-	void *buf, size_t len)
-{
-	for (size_t n = 0; n < len;) {
-		int64_t res = perform(w, kind, flags, fd, off + n, (char *)buf + n, len - n);
-
-		assert_true(res > 0);
-		n += (size_t)res;
-	}
-}
-
-static void disk_write_and_read(struct world *w)
-{
-	enum { LEN = 100000 };
-	static char out[LEN], in[LEN];
-	int fd = w->kind->disk(w);
-
-	for (size_t i = 0; i < LEN; i++)
-		out[i] = pattern(i);
-	move(w, IO_WRITE, 0, fd, 5000, out, LEN);
-	move(w, IO_WRITE, IO_DURABLE, fd, 300000, out, LEN);
-	assert_int_equal(perform(w, IO_FLUSH, 0, fd, 0, NULL, 0), 0);
-	move(w, IO_READ, 0, fd, 5000, in, LEN);
-	assert_memory_equal(in, out, LEN);
-	memset(in, 0, LEN);
-	move(w, IO_READ, 0, fd, 300000, in, LEN);
-	assert_memory_equal(in, out, LEN);
-}
-
-static void disk_zero(struct world *w)
-{
-	static const enum io_disk_kind kinds[] = {IO_PUNCH, IO_ZERO};
-	static char data[65536], zeros[16384];
-	int fd = w->kind->disk(w);
-
-	for (unsigned i = 0; i < 2; i++) {
-		int64_t res;
-
-		memset(data, 'x', sizeof(data));
-		move(w, IO_WRITE, 0, fd, 0, data, sizeof(data));
-		res = perform(w, kinds[i], 0, fd, 16384, NULL, 16384);
-		if (res == -EOPNOTSUPP)
-			continue; /* this file system cannot; the caller's to handle */
-		assert_int_equal(res, 0);
-		move(w, IO_READ, 0, fd, 0, data, sizeof(data));
-		assert_memory_equal(data + 16384, zeros, 16384);
-		assert_true(data[16383] == 'x' && data[32768] == 'x');
-	}
-}
-
-static void disk_short_at_the_end(struct world *w)
-{
-	static char buf[8192];
-	int fd = w->kind->disk(w);
-	int64_t res = perform(w, IO_READ, 0, fd, WORLD_DISK - 1000, buf, sizeof(buf));
-
-	assert_true(res > 0 && res <= 1000);
-	assert_int_equal(perform(w, IO_READ, 0, fd, WORLD_DISK, buf, sizeof(buf)), 0);
-	assert_int_equal(perform(w, IO_READ, 0, fd, WORLD_DISK + 5000, buf, sizeof(buf)), 0);
-}
-
-static void disk_errors(struct world *w)
-{
-	char buf[512] = {0};
-
-	assert_int_equal(perform(w, IO_READ, 0, 999999, 0, buf, sizeof(buf)), -EBADF);
-	assert_int_equal(perform(w, IO_WRITE, IO_DURABLE, 999999, 0, buf, sizeof(buf)), -EBADF);
-	assert_int_equal(perform(w, IO_FLUSH, 0, 999999, 0, NULL, 0), -EBADF);
-	assert_int_equal(perform(w, IO_PUNCH, 0, 999999, 0, NULL, 4096), -EBADF);
-	assert_int_equal(perform(w, IO_ZERO, 0, 999999, 0, NULL, 4096), -EBADF);
-}
-
-static void disk_each_is_told_once(struct world *w)
-{
-	unsigned n = w->kind == &world_sim ? 300 : 3000, n_done = 0;
-	struct request *q = calloc(n, sizeof(*q));
-	char *data = calloc(n, 1024);
-	int fd = w->kind->disk(w);
-
-	for (unsigned i = 0; i < n; i++) {
-		q[i].d = (struct io_disk){.kind = i % 3 == 0 ? IO_WRITE : IO_READ, .fd = fd};
-		q[i].d.flags = i % 6 == 0 ? IO_DURABLE : 0;
-		q[i].d.off = (uint64_t)i % 1000 * 1024;
-		q[i].iov[0] = (struct iovec){data + (size_t)i * 1024, 512};
-		q[i].iov[1] = (struct iovec){data + (size_t)i * 1024 + 512, 512};
-		q[i].d.n_iov = 2;
-		if (i % 100 == 50)
-			q[i].d.kind = IO_FLUSH;
-		submit(w, &q[i]);
-	}
-	WORLD_UNTIL(w, ({
-		n_done = 0;
-		for (unsigned i = 0; i < n; i++)
-			n_done += q[i].n_done;
-		n_done >= n;
-	}));
-	world_settle(w);
-	for (unsigned i = 0; i < n; i++) {
-		assert_int_equal(q[i].n_done, 1);
-		assert_true(q[i].d.kind == IO_FLUSH ? q[i].res == 0 : q[i].res > 0);
-	}
-	free(q);
-	free(data);
-}
-
-struct chain {
-	struct request q;
-	struct world *w;
-	unsigned n_left;
-	char buf[512];
-};
-
-static void chain_done(struct io_disk *d, int64_t res)
-{
-	struct chain *c = container_of(d, struct chain, q.d);
-
-	assert_int_equal(res, 512);
-	if (--c->n_left)
-		io_disk(c->w->io[0], d);
-}
-
-static void disk_request_from_its_own_end(struct world *w)
-{
-	struct chain c = {.w = w, .n_left = 200};
-
-	c.q.iov[0] = (struct iovec){c.buf, sizeof(c.buf)};
-	c.q.d = (struct io_disk){.kind = IO_WRITE,
-		.fd = w->kind->disk(w),
-		.iov = c.q.iov,
-		.n_iov = 1,
-		.done = chain_done};
-	io_disk(w->io[0], &c.q.d);
-	WORLD_UNTIL(w, c.n_left == 0);
-	world_settle(w);
-	assert_int_equal(c.n_left, 0);
-}
-
-/* --- the table --- */
-
-struct engine_case {
-	const char *name;
-	void (*fn)(struct world *);
-};
-
-#define CASE(fn)                                                                                   \
-	{                                                                                          \
-#fn, fn                                                                            \
-	}
-static const struct engine_case cases[] = {CASE(echo), CASE(echo_ipv6), CASE(address_in_use),
-	CASE(both_families_on_one_port), CASE(level_triggered), CASE(low_water_mark),
-	CASE(closed_inside_a_callback), CASE(replaced_inside_a_callback),
-	CASE(moved_to_another_reactor), CASE(sender_waits_for_room), CASE(reset_by_the_peer),
-	CASE(many_sockets), CASE(posts_run_in_order), CASE(work_that_queues_itself_again),
-	CASE(deferred_work_taken_back), CASE(timers), CASE(random_bytes), CASE(disk_write_and_read),
-	CASE(disk_zero), CASE(disk_short_at_the_end), CASE(disk_errors),
-	CASE(disk_each_is_told_once), CASE(disk_request_from_its_own_end)};
-static const struct world_kind *const kinds[] = {&world_epoll, &world_uring, &world_sim};
-
-struct run {
-	const struct engine_case *c;
-	const struct world_kind *kind;
-};
-
-static void run_case(void **state)
-{
-	const struct run *run = *state;
-	struct world w = {.kind = run->kind};
-
-	if (!w.kind->open(&w))
-		skip();
-	run->c->fn(&w);
-	w.kind->close(&w);
-}
-
 int main(void)
 {
-	enum { N = ARRAY_LEN(cases) * ARRAY_LEN(kinds) };
-	static struct run runs[N];
-	static struct CMUnitTest tests[N];
-	static char names[N][64];
+	static const struct world_case cases[] = {
+		WORLD_CASE(echo),
+		WORLD_CASE(echo_ipv6),
+		WORLD_CASE(address_in_use),
+		WORLD_CASE(both_families_on_one_port),
+		WORLD_CASE(level_triggered),
+		WORLD_CASE(low_water_mark),
+		WORLD_CASE(closed_inside_a_callback),
+		WORLD_CASE(replaced_inside_a_callback),
+		WORLD_CASE(moved_to_another_reactor),
+		WORLD_CASE(sender_waits_for_room),
+		WORLD_CASE(reset_by_the_peer),
+		WORLD_CASE(many_sockets),
+		WORLD_CASE(posts_run_in_order),
+		WORLD_CASE(work_that_queues_itself_again),
+		WORLD_CASE(deferred_work_taken_back),
+		WORLD_CASE(timers),
+		WORLD_CASE(random_bytes),
+	};
 
-	for (unsigned i = 0; i < N; i++) {
-		runs[i] = (struct run){&cases[i / 3], kinds[i % 3]};
-		snprintf(names[i], sizeof(names[i]), "%s: %s", runs[i].kind->name, runs[i].c->name);
-		tests[i] = (struct CMUnitTest){
-			.name = names[i], .test_func = run_case, .initial_state = &runs[i]};
-	}
-	return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
+	return world_main("engine", cases, ARRAY_LEN(cases));
 }

@@ -73,6 +73,17 @@ static void finish(struct reactor *r)
 	reactor_free(r);
 }
 
+/* Of two that post to each other: both must be still before either is freed. */
+static void finish_both(struct reactor *const r[2])
+{
+	for (int i = 0; i < 2; i++)
+		reactor_stop(r[i]);
+	for (int i = 0; i < 2; i++)
+		reactor_join(r[i]);
+	for (int i = 0; i < 2; i++)
+		reactor_free(r[i]);
+}
+
 static uint64_t cpu_us(void)
 {
 	struct rusage u;
@@ -162,8 +173,7 @@ static void posts_from_many_threads(void **state)
 		pthread_join(t[i], NULL);
 	WAIT(LOAD(&mail.n_read) == SENDERS * POSTS);
 	assert_int_equal(LOAD(&mail.n_wrong), 0);
-	finish(mail.to[0]);
-	finish(mail.to[1]);
+	finish_both(mail.to);
 }
 
 /* Two reactors throw one piece of work to and fro: a lost wake-up would end the game. */
@@ -190,8 +200,7 @@ static void no_wake_up_is_lost(void **state)
 	STORE(&ball.n_left, 20000);
 	io_post(reactor_io(ball.r[0]), &ball.work);
 	WAIT(LOAD(&ball.n_left) == 0);
-	finish(ball.r[0]);
-	finish(ball.r[1]);
+	finish_both(ball.r);
 }
 
 /* --- a socket that goes from one running reactor to the other with each message --- */
@@ -297,13 +306,8 @@ static void socket_moves_between_threads(void **state)
 	close(fd);
 	WAIT(LOAD(&x.n_closed));
 	call(x.r[0], door_close, &d);
-	reactor_stop(x.r[0]);
-	reactor_stop(x.r[1]);
-	reactor_join(x.r[0]);
-	reactor_join(x.r[1]);
+	finish_both(x.r);
 	assert_int_equal(x.n_moves, 100);
-	reactor_free(x.r[0]);
-	reactor_free(x.r[1]);
 }
 
 /* --- sleep and stop --- */

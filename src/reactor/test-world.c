@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <cmocka.h>
 #include "engine.h"
 #include "reactor.h"
 #include "sim.h"
@@ -55,6 +59,26 @@ static bool uring_open(struct world *w)
 	return real_open(w, true);
 }
 
+static bool uring_519_open(struct world *w)
+{
+	bool open;
+
+	uring_setups_skipped = 1;
+	open = real_open(w, true);
+	uring_setups_skipped = 0;
+	return open;
+}
+
+static bool uring_510_open(struct world *w)
+{
+	bool open;
+
+	uring_setups_skipped = 2;
+	open = real_open(w, true);
+	uring_setups_skipped = 0;
+	return open;
+}
+
 static void real_close(struct world *w)
 {
 	struct real *x = w->own;
@@ -70,12 +94,12 @@ static void real_close(struct world *w)
 static bool real_step(struct world *w)
 {
 	struct real *x = w->own;
-	bool some = false;
+	bool some = false, lately = w->io[0]->now_ns - x->idle_since_ns < 1000 * 1000;
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct engine_core *e = x->engine[i];
 
-		engine_wait(e, list_empty(&e->io.deferred) ? 200 * 1000 : 0);
+		engine_wait(e, lately || !list_empty(&e->io.deferred) ? 0 : 1000 * 1000);
 		some |= engine_turn(e);
 	}
 	if (some || !x->idle_since_ns)
@@ -145,6 +169,9 @@ static int real_disk(struct world *w)
 	.recv = real_recv, .ended = real_ended, .leave = real_leave, .disk = real_disk
 const struct world_kind world_epoll = {.name = "epoll", .open = epoll_open, REAL};
 const struct world_kind world_uring = {.name = "uring", .open = uring_open, REAL};
+/* As kernels without DEFER_TASKRUN, and without COOP_TASKRUN, have it. */
+const struct world_kind world_uring_519 = {.name = "uring 5.19", .open = uring_519_open, REAL};
+const struct world_kind world_uring_510 = {.name = "uring 5.10", .open = uring_510_open, REAL};
 
 static bool sim_open(struct world *w)
 {
@@ -227,4 +254,49 @@ void world_settle(struct world *w)
 
 	while (w->kind->step(w) && !(real && io_clock(w->io[0]) > end_ns))
 		;
+}
+
+/* --- each case in each world --- */
+
+static const struct world_kind *const kinds[] = {
+	&world_epoll, &world_uring, &world_uring_519, &world_uring_510, &world_sim};
+
+struct run {
+	const struct world_case *c;
+	const struct world_kind *kind;
+	char name[80];
+};
+
+static void run_case(void **state)
+{
+	const struct run *run = *state;
+	struct world w = {.kind = run->kind};
+
+	if (!w.kind->open(&w))
+		skip();
+	run->c->fn(&w);
+	w.kind->close(&w);
+}
+
+int world_main(const char *name, const struct world_case *cases, unsigned n_cases)
+{
+	unsigned n = n_cases * ARRAY_LEN(kinds);
+	struct run *runs = calloc(n, sizeof(*runs));
+	struct CMUnitTest *tests = calloc(n, sizeof(*tests));
+	int rc;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct run *run = &runs[i];
+
+		run->c = &cases[i / ARRAY_LEN(kinds)];
+		run->kind = kinds[i % ARRAY_LEN(kinds)];
+		snprintf(run->name, sizeof(run->name), "%s: %s", run->kind->name, run->c->name);
+		tests[i].name = run->name;
+		tests[i].test_func = run_case;
+		tests[i].initial_state = run;
+	}
+	rc = _cmocka_run_group_tests(name, tests, n, NULL, NULL);
+	free(tests);
+	free(runs);
+	return rc;
 }

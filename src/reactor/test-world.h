@@ -28,7 +28,8 @@ struct world_kind {
 	int (*disk)(struct world *); /* of WORLD_DISK bytes, zeros */
 };
 
-extern const struct world_kind world_epoll, world_uring, world_sim;
+extern const struct world_kind world_epoll, world_uring, world_uring_519, world_uring_510,
+	world_sim;
 
 /* WORLD_UNTIL - steps until the condition holds; fails the test when it never will. */
 #define WORLD_UNTIL(w, cond)                                                                       \
@@ -40,3 +41,14 @@ extern const struct world_kind world_epoll, world_uring, world_sim;
 	} while (0)
 
 void world_settle(struct world *w); /* let everything happen that is on its way */
+
+struct world_case {
+	const char *name;
+	void (*fn)(struct world *);
+};
+
+#define WORLD_CASE(fn)                                                                             \
+	{                                                                                          \
+#fn, fn                                                                            \
+	}
+int world_main(const char *name, const struct world_case *cases, unsigned n_cases);

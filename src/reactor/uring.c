@@ -32,12 +32,16 @@ enum {
 	CAUTION_NS = 50 * 1000 * 1000, /* longest sleep with requests under way */
 };
 
+unsigned uring_setups_skipped;
+
 struct uring_engine {
 	struct engine_core e; /* first */
 	struct io_uring ring;
 	unsigned setup; /* IORING_SETUP_* in force */
+	unsigned max_flight;
 	unsigned n_flight;
 	bool told; /* that submitting fails */
+	bool bell; /* the ring may write the eventfd */
 	struct list pending;
 	struct fixed fixed;
 };
@@ -139,7 +143,7 @@ static void flush(struct engine_core *e)
 {
 	struct uring_engine *x = self(e);
 
-	while (!list_empty(&x->pending) && x->n_flight < MAX_FLIGHT) {
+	while (!list_empty(&x->pending) && x->n_flight < x->max_flight) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&x->ring);
 
 		if (!sqe) {
@@ -168,6 +172,15 @@ static bool kernel_calls(const struct uring_engine *x)
 	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
+/* Kernels before 5.8 have no such flag: the bell always rings. */
+static void bell_set(struct uring_engine *x, bool on)
+{
+	if (!x->ring.cq.kflags || x->bell == on)
+		return;
+	__atomic_store_n(x->ring.cq.kflags, on ? 0 : IORING_CQ_EVENTFD_DISABLED, __ATOMIC_SEQ_CST);
+	x->bell = on;
+}
+
 /* No more than there were at the start: what a callback starts and the kernel ends at once is for
  * the next turn. */
 static bool reap(struct engine_core *e)
@@ -189,8 +202,7 @@ static bool reap(struct engine_core *e)
 		some = true;
 		finish(x, d, res);
 	}
-	if (x->ring.cq.kflags)
-		__atomic_store_n(x->ring.cq.kflags, IORING_CQ_EVENTFD_DISABLED, __ATOMIC_SEQ_CST);
+	bell_set(x, false);
 	return some;
 }
 
@@ -202,11 +214,10 @@ static uint64_t may_sleep(struct engine_core *e)
 
 	if (!x->n_flight && list_empty(&x->pending))
 		return UINT64_MAX;
-	if (x->ring.cq.kflags)
-		__atomic_store_n(x->ring.cq.kflags, 0, __ATOMIC_SEQ_CST);
+	bell_set(x, true);
 	if (kernel_calls(x) || io_uring_cq_ready(&x->ring))
 		return 0;
-	if (io_uring_sq_ready(&x->ring) || (!list_empty(&x->pending) && x->n_flight < MAX_FLIGHT))
+	if (io_uring_sq_ready(&x->ring) || (!list_empty(&x->pending) && x->n_flight < x->max_flight))
 		return RETRY_NS;
 	return CAUTION_NS;
 }
@@ -260,14 +271,20 @@ static int ring_open(struct uring_engine *x)
 	};
 	int rc = -EINVAL;
 
-	for (unsigned i = 0; i < ARRAY_LEN(setups) && rc == -EINVAL; i++) {
-		struct io_uring_params p = {
-			.flags = setups[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-			.cq_entries = MAX_FLIGHT,
-		};
+	for (unsigned i = uring_setups_skipped; i < ARRAY_LEN(setups) && rc == -EINVAL; i++) {
+		/* A ring is locked memory: where RLIMIT_MEMLOCK is tight, a smaller one does. */
+		for (unsigned shrink = 1; shrink <= 16; shrink *= 4) {
+			struct io_uring_params p = {
+				.flags = setups[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+				.cq_entries = MAX_FLIGHT / shrink,
+			};
 
-		x->setup = setups[i];
-		rc = io_uring_queue_init_params(SQ_ENTRIES, &x->ring, &p);
+			x->setup = setups[i];
+			x->max_flight = MAX_FLIGHT / shrink;
+			rc = io_uring_queue_init_params(SQ_ENTRIES / shrink, &x->ring, &p);
+			if (rc != -ENOMEM)
+				break;
+		}
 	}
 	return rc;
 }
@@ -322,6 +339,7 @@ int uring_engine_new(
 		goto fail_ring;
 	x->n_flight = 0;
 	x->told = false;
+	x->bell = true;
 	list_init(&x->pending);
 	fixed_init(&x->fixed, &x->ring);
 	*ep = &x->e;

@@ -24,6 +24,7 @@ enum {
 struct scsi_body {
 	struct scsi_cmd *cmd;    /* NULL: released while calls were on their way */
 	struct list link;        /* nexus->spare, or nexus->waiting */
+	struct io *home;         /* cmd->io; read by room_on_pages() on any thread */
 	unsigned n_calls;        /* posts and waits on their way that name this body */
 	bool busy;               /* op is under way */
 	bool aborting;
@@ -58,6 +59,21 @@ struct scsi_body {
 	uint8_t small[BODY_INLINE];
 };
 /* clang-format on */
+
+/* --- bodies (body.c) --- */
+struct scsi_body *body_take(struct scsi_cmd *c); /* NULL: no memory */
+void body_give(struct scsi_body *b, struct nexus *n);
+/* body_called - a call that was on its way is here; false: it came too late, the command is gone. */
+bool body_called(struct scsi_body *b);
+void cmd_on_next(struct io_work *w);
+
+/* --- places for data-out (room.c) --- */
+void room_drop(struct scsi_cmd *c); /* the landing, when there is one, and all waiting for it */
+/* room_kick - pages of this nexus may have come back: the command that waits longest tries again. */
+void room_kick(struct nexus *n);
+void room_on_pages(struct arena_wait *w); /* any thread */
+void room_on_posted(struct io_work *w);
+void room_on_kick(struct io_work *w);
 
 /* --- data-out, called by prepare --- */
 /* cmd_wish - the CDB asks for `full` bytes of data-out: how many of them come, cut to whole

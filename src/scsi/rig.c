@@ -58,9 +58,10 @@ struct lu *rig_unit(struct rig *r, const struct rig_unit *u)
 {
 	struct arena_params ap = {.name = "rig",
 		.kind = ARENA_RAM,
-		.n_pages = volume_ram_pages(u->size),
+		.n_pages = u->n_pages ? u->n_pages : volume_ram_pages(u->size),
 		.n_merge_pages = 64};
-	struct volume_params vp = {.name = "rig", .size = u->size, .block = u->block};
+	struct volume_params vp = {
+		.name = "rig", .size = u->size, .block = u->block, .backend = u->backend};
 	struct lu_params lp = {.lun = u->lun,
 		.target = "iqn.2026-11.io.berth:rig",
 		.block = u->block,
@@ -83,7 +84,7 @@ struct lu *rig_unit(struct rig *r, const struct rig_unit *u)
 static void on_done(struct scsi_cmd *c)
 {
 	check(c->state == SCSI_DONE);
-	c->attr++; /* counts: the field is the transport's and nobody else looks at it */
+	container_of(c->nexus, struct rig, nexus)->n_done++;
 }
 
 static void on_room(struct scsi_cmd *c)
@@ -105,8 +106,9 @@ void rig_begin(struct rig *r, struct scsi_cmd *c, unsigned lun, const uint8_t *c
 	c->read = read;
 	c->write = write;
 	c->edtl = edtl;
+	c->line_policy = r->line_policy;
+	c->unsolicited = MIN(r->unsolicited, write ? edtl : 0);
 	scsi_prepare(c);
-	check(c->attr == 0);
 	check(c->out_have <= c->out_len && c->out_len <= (write ? edtl : 0) &&
 		c->out_len <= c->out_full);
 }
@@ -136,21 +138,9 @@ static void take_in(struct rig *r, const struct scsi_cmd *c)
 	check(r->in_len == want);
 }
 
-void rig_finish(struct rig *r, struct scsi_cmd *c)
+/* Nothing is lent but what the maps hold. */
+void rig_check(const struct rig *r)
 {
-	scsi_execute(c);
-	while (c->attr == 0)
-		check(rig_turn(r));
-	while (rig_turn(r))
-		;
-	check(c->attr == 1);
-	check((c->status == SCSI_CHECK_CONDITION) == (c->sense_len > 0));
-	check(c->status == SCSI_GOOD || c->in_len == 0);
-	take_in(r, c);
-	r->last = *c;
-	scsi_release(c);
-	while (rig_turn(r))
-		;
 	for (unsigned i = 0; i < r->map.n; i++) {
 		struct lu *l = r->map.lu[i];
 
@@ -159,6 +149,26 @@ void rig_finish(struct rig *r, struct scsi_cmd *c)
 				volume_mapped_bytes(l->volume) +
 					ARENA_PAGE); /* and the page of zeros */
 	}
+}
+
+void rig_finish(struct rig *r, struct scsi_cmd *c)
+{
+	uint64_t before = r->n_done;
+
+	scsi_execute(c);
+	while (c->state != SCSI_DONE)
+		check(rig_turn(r));
+	while (rig_turn(r))
+		;
+	check(r->n_done == before + 1);
+	check((c->status == SCSI_CHECK_CONDITION) == (c->sense_len > 0));
+	check(c->status == SCSI_GOOD || c->in_len == 0);
+	take_in(r, c);
+	r->last = *c;
+	scsi_release(c);
+	while (rig_turn(r))
+		;
+	rig_check(r);
 }
 
 void rig_run(struct rig *r, unsigned lun, const uint8_t *cdb, bool read, bool write, uint32_t edtl,

@@ -18,10 +18,12 @@ struct rig {
 	struct lu_map map;
 	struct nexus nexus;
 	struct quota quota;
+	bool line_policy; /* of commands to come */
+	uint32_t unsolicited;
 	uint8_t *in; /* data-in of the last command, cut as the transport would */
 	uint32_t in_len;
+	uint64_t n_done;      /* calls of ops->done */
 	struct scsi_cmd last; /* as it was at done */
-	uint64_t n_rest;      /* pages that the volumes hold, measured before a command */
 };
 
 struct rig_unit {
@@ -29,12 +31,16 @@ struct rig_unit {
 	uint64_t size;
 	uint32_t block, physical;
 	bool ro, removable;
+	struct backend *backend; /* NULL: RAM */
+	uint64_t n_pages;	 /* of the arena; 0: as many as it should have */
 };
 
 void rig_init(struct rig *r);
 void rig_deinit(struct rig *r);
 struct lu *rig_unit(struct rig *r, const struct rig_unit *u);
 bool rig_turn(struct rig *r); /* false: nothing was to do */
+
+void rig_check(const struct rig *r); /* no page is lent to anybody */
 
 /* rig_begin, rig_fill, rig_finish - a command in its three phases; rig_run - all of them. */
 void rig_begin(struct rig *r, struct scsi_cmd *c, unsigned lun, const uint8_t *cdb, bool read,

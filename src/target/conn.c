@@ -11,10 +11,11 @@
 #include "session.h"
 #include "sn.h"
 #include "task.h"
+#include "trace.h"
 #include "worker.h"
 
 enum {
-	TX_LIMIT = 32 << 20, /* payload queued: a peer that does not read is not read either */
+	TX_LIMIT = 20 << 20, /* payload queued: a peer that does not read is not read either */
 	TX_PDUS_LIMIT = 4096,
 };
 static const uint64_t second_ns = 1000000000;
@@ -201,6 +202,8 @@ static void conn_tick(struct io_timer *timer)
 		conn_end(c, c->state == CONN_LOGOUT ? "closed after its last answer" : "login took too long");
 		return;
 	}
+	if (trace_on)
+		trace_flush();
 	if (c->s)
 		tick_tasks(c, now);
 	conn_ping(c, now);

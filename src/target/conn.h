@@ -67,6 +67,7 @@ struct conn {
 	/* the PDU under way */
 	struct pdu rx;
 	const uint8_t *rx_bhs; /* while its header is being told */
+	uint8_t rx_kept[BHS_LEN]; /* the same for requests that are handled when they are complete */
 	bool rx_ignore;        /* refused: payload to the sink, no more to say */
 	struct task *rx_task;
 	struct window *rx_window;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "backend.h"
 #include "log.h"
+#include "server_in.h"
 #include "volume.h"
 
 enum { LEND_CHUNK = 64 << 20 };
@@ -14,7 +15,8 @@ enum { LEND_CHUNK = 64 << 20 };
 static int open_cache(struct disks *d, const struct config *c, char *err, size_t err_len)
 {
 	uint64_t n = c->cache / ARENA_PAGE;
-	struct arena_params p = {.name = "cache", .kind = ARENA_FILE, .n_pages = n, .n_merge_pages = n / 16};
+	struct arena_params p = {.name = "cache", .kind = ARENA_FILE, .n_pages = n, .n_merge_pages = n / 16,
+		.n_content_pages = n / 4};
 	int rc = d->cache ? 0 : arena_new(&d->cache, &p);
 
 	if (rc)
@@ -26,7 +28,7 @@ static int open_ram(const struct config_disk *disk, struct volume_params *vp, ch
 {
 	uint64_t n = volume_ram_pages(disk->size);
 	struct arena_params p = {.name = vp->name, .kind = ARENA_RAM, .n_pages = n,
-		.n_merge_pages = MIN(n / 16, 1024)};
+		.n_merge_pages = MIN(n / 16, 1024), .n_content_pages = disk->size / ARENA_PAGE};
 	int rc = arena_new(&vp->arena, &p);
 
 	vp->size = disk->size;
@@ -37,15 +39,24 @@ static int open_ram(const struct config_disk *disk, struct volume_params *vp, ch
 	return rc;
 }
 
-static int open_file(struct disks *d, const struct config *c, const struct config_disk *disk,
-	struct volume_params *vp, char *err, size_t err_len)
+static int open_backend(const struct config_disk *disk, const struct server_world *world, struct backend **bp,
+	char *err, size_t err_len)
 {
 	struct file_params fp = {.path = disk->path, .create_size = disk->size, .ro = disk->ro, .block = disk->block};
+
+	if (world)
+		return world->open(world->ctx, disk->path, bp);
+	return backend_file_open(bp, &fp, err, err_len);
+}
+
+static int open_file(struct disks *d, const struct config *c, const struct server_world *world,
+	const struct config_disk *disk, struct volume_params *vp, char *err, size_t err_len)
+{
 	int rc = open_cache(d, c, err, err_len);
 
 	if (rc)
 		return rc;
-	rc = backend_file_open(&vp->backend, &fp, err, err_len);
+	rc = open_backend(disk, world, &vp->backend, err, err_len);
 	if (rc)
 		return rc;
 	vp->size = vp->backend->info.size;
@@ -53,7 +64,8 @@ static int open_file(struct disks *d, const struct config *c, const struct confi
 	return 0;
 }
 
-static int open_disk(struct disks *d, const struct config *c, unsigned i, struct node **nodes, char *err, size_t err_len)
+static int open_disk(struct disks *d, const struct config *c, const struct server_world *world, unsigned i,
+	struct node **nodes, char *err, size_t err_len)
 {
 	const struct config_disk *disk = &c->disks[i];
 	struct node *node = nodes[disk->target];
@@ -64,7 +76,7 @@ static int open_disk(struct disks *d, const struct config *c, unsigned i, struct
 	int rc;
 
 	snprintf(entry->name, sizeof(entry->name), "disk%u", i);
-	rc = disk->path ? open_file(d, c, disk, &vp, err, err_len) : open_ram(disk, &vp, err, err_len);
+	rc = disk->path ? open_file(d, c, world, disk, &vp, err, err_len) : open_ram(disk, &vp, err, err_len);
 	if (rc)
 		return rc;
 	entry->a = vp.arena;
@@ -91,7 +103,8 @@ static int open_disk(struct disks *d, const struct config *c, unsigned i, struct
 	return 0;
 }
 
-int disks_open(struct disks *d, const struct config *c, struct node **nodes, char *err, size_t err_len)
+int disks_open(struct disks *d, const struct config *c, const struct server_world *world, struct node **nodes,
+	char *err, size_t err_len)
 {
 	d->list = calloc(c->n_disks, sizeof(*d->list));
 	if (!d->list) {
@@ -99,7 +112,7 @@ int disks_open(struct disks *d, const struct config *c, struct node **nodes, cha
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < c->n_disks; i++) {
-		int rc = open_disk(d, c, i, nodes, err, err_len);
+		int rc = open_disk(d, c, world, i, nodes, err, err_len);
 
 		if (rc)
 			return rc;

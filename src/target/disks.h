@@ -11,7 +11,10 @@ struct disks {
 	unsigned n;
 };
 
-int disks_open(struct disks *d, const struct config *c, struct node **nodes, char *err, size_t err_len);
+struct server_world;
+/* world: NULL, or who opens the backends instead. */
+int disks_open(struct disks *d, const struct config *c, const struct server_world *world, struct node **nodes,
+	char *err, size_t err_len);
 void disks_close(struct disks *d); /* after the nodes, which own the volumes */
 /* disks_lend - the cache's memory to one reactor's engine; on that reactor. */
 void disks_lend(const struct disks *d, struct io *io);

@@ -1,12 +1,12 @@
 /* dump.c - SIGUSR1: counters, and the live tables of each reactor, gathered on the reactor itself. */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include "conn.h"
 #include "disks.h"
 #include "server_in.h"
 #include "session.h"
 #include "task.h"
+#include "trace.h"
 #include "volume.h"
 
 struct sums {
@@ -130,6 +130,7 @@ void server_dump(struct server *s, FILE *f)
 	struct gather *g = calloc(n, sizeof(*g));
 	_Atomic unsigned n_left = n;
 
+	trace_flush();
 	counters_print(f);
 	if (!g)
 		return;
@@ -139,7 +140,7 @@ void server_dump(struct server *s, FILE *f)
 		io_post(g[i].w->io, &g[i].work);
 	}
 	while (n_left)
-		nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+		server_pause(s, 200);
 	print_sums(s, g, f);
 	print_cache(server_disks(s), f);
 	fflush(f);

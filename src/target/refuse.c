@@ -19,12 +19,9 @@ static const struct refusal {
 /* conn_reject - a Reject PDU carries the header that was refused (RFC 7143 11.17). */
 void conn_reject(struct conn *c, uint8_t reason)
 {
-	uint8_t bhs[BHS_LEN];
 	struct tx *tx = tx_new(c->w);
 
-	if (!c->rx_bhs)
-		pdu_encode(&c->rx, bhs);
-	if (!tx || !tx_own(tx, c->rx_bhs ? c->rx_bhs : bhs, BHS_LEN)) {
+	if (!tx || !tx_own(tx, c->rx_bhs ? c->rx_bhs : c->rx_kept, BHS_LEN)) {
 		if (tx)
 			tx->done(tx, false);
 		conn_end(c, "no memory for a reject");

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "session.h"
+#include "task.h"
 #include "worker.h"
 
 static const struct rx_handler handlers[0x40] = {
@@ -49,6 +50,7 @@ static bool number(struct conn *c, const struct opcode_row *row)
 		return true; /* a SCSI Command is numbered by its own handler: it may be held */
 	switch (session_order(s, c->rx.cmdsn, c->rx.immediate)) {
 	case TURN_NOW:
+		session_advance(s);
 		return true;
 	case TURN_HELD:
 		conn_refuse(c, CTR_REFUSED_CMDSN_GAP, NULL);
@@ -58,6 +60,15 @@ static bool number(struct conn *c, const struct opcode_row *row)
 		return false;
 	}
 	return false;
+}
+
+/* use_up - a request that is rejected has used up its number all the same (RFC 7143 4.2.2.1). */
+static void use_up(struct conn *c, const struct opcode_row *row)
+{
+	if (!row || !row->cmdsn || c->state != CONN_FULL)
+		return;
+	if (session_order(c->s, c->rx.cmdsn, c->rx.immediate) == TURN_NOW)
+		session_advance(c->s);
 }
 
 /* opaque - room for a data segment that is no payload of a landing (text, ping). */
@@ -71,6 +82,14 @@ static bool opaque(struct conn *c, struct rx_target *t)
 	c->rx_iov = (struct iovec){c->rx_data, c->rx.data_len};
 	t->place = (struct place){.iov = &c->rx_iov, .n = 1};
 	return true;
+}
+
+/* plain_header - a request without a header handler: what its payload handler may need of the header. */
+static void plain_header(struct conn *c, const uint8_t *bhs, struct rx_target *t)
+{
+	memcpy(c->rx_kept, bhs, BHS_LEN);
+	if (!opaque(c, t))
+		conn_end(c, "no memory for a data segment of %u bytes", c->rx.data_len);
 }
 
 static int rx_header(void *ctx, const uint8_t *bhs, struct rx_target *t)
@@ -88,33 +107,61 @@ static int rx_header(void *ctx, const uint8_t *bhs, struct rx_target *t)
 		c->rx_ignore = true;
 	else if (bhs_data_len(bhs) > longest)
 		conn_refuse(c, CTR_REFUSED_TOO_LONG, NULL);
-	else if (why)
+	else if (why) {
+		use_up(c, row);
 		conn_refuse(c, why, NULL);
+	}
 	else if (c->state == CONN_ADMITTING || !row->legal[c->phase])
 		conn_refuse(c, CTR_REFUSED_PHASE, NULL);
 	else if (number(c, row)) {
 		if (row->cmdsn || row->op == OP_DATA_OUT)
 			conn_acknowledged(c, c->rx.expstatsn);
+		if (c->framer.data_digest)
+			memcpy(c->rx_kept, bhs, BHS_LEN); /* for the Reject of damaged data */
 		if (handlers[row->op].header)
 			handlers[row->op].header(c, t);
-		else if (!opaque(c, t))
-			conn_end(c, "no memory for a data segment of %u bytes", c->rx.data_len);
+		else
+			plain_header(c, bhs, t);
 	}
 	c->rx_bhs = NULL;
 	return c->state == CONN_ENDING ? RX_STOP : RX_MORE;
 }
 
-static int rx_payload(void *ctx)
+/* damaged_data - RFC 7143 7.8: the PDU is rejected; at level 0 the task whose data it was ends. */
+static void damaged_data(struct conn *c)
+{
+	struct task *t = c->rx_task;
+
+	c->rx_task = NULL;
+	conn_refuse(c, CTR_REFUSED_DATA_DIGEST, NULL);
+	if (t && c->state == CONN_FULL)
+		task_fail(t, SENSE_DATA_CRC_ERROR);
+}
+
+static int rx_payload(void *ctx, bool damaged)
 {
 	struct conn *c = ctx;
 	bool moves;
 
-	if (!c->rx_ignore && c->state != CONN_LOGOUT)
-		handlers[c->rx.opcode].payload(c);
+	if (!c->rx_ignore && c->state != CONN_LOGOUT) {
+		if (damaged)
+			damaged_data(c);
+		else
+			handlers[c->rx.opcode].payload(c);
+	}
 	free(c->rx_data);
 	c->rx_data = NULL;
 	moves = c->moving;
 	return c->state == CONN_ENDING || moves ? RX_STOP : RX_MORE;
 }
 
-const struct framer_ops rx_framer_ops = {.header = rx_header, .payload = rx_payload};
+static void rx_header_damaged(void *ctx)
+{
+	struct conn *c = ctx;
+
+	count(CTR_REFUSED_HEADER_DIGEST, 1);
+	conn_end(c, "a header digest is wrong");
+}
+
+const struct framer_ops rx_framer_ops = {
+	.header = rx_header, .payload = rx_payload, .header_damaged = rx_header_damaged};

@@ -13,17 +13,14 @@ void rx_scsi_command_header(struct conn *c, struct rx_target *target)
 	struct task *t;
 
 	c->rx_task = NULL;
-	if (session_find(s, p->itt)) {
-		conn_refuse(c, CTR_REFUSED_ITT_IN_USE, NULL);
-		return;
-	}
-	if (p->immediate && s->n_immediate >= SESSION_IMMEDIATE) {
-		conn_refuse(c, CTR_REFUSED_IMMEDIATE, NULL);
-		return;
-	}
 	turn = session_order(s, p->cmdsn, p->immediate);
 	if (turn == TURN_IGNORE || (turn == TURN_HELD && session_holds(s, p->cmdsn))) {
 		conn_refuse(c, CTR_REFUSED_CMDSN, NULL);
+		return;
+	}
+	if (session_find(s, p->itt) || (p->immediate && s->n_immediate >= SESSION_IMMEDIATE)) {
+		conn_refuse(c, session_find(s, p->itt) ? CTR_REFUSED_ITT_IN_USE : CTR_REFUSED_IMMEDIATE, NULL);
+		session_advance(s); /* its number is used up all the same (RFC 7143 4.2.2.1) */
 		return;
 	}
 	t = task_new(c);

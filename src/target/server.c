@@ -27,6 +27,7 @@ struct portal {
 
 struct server {
 	const struct config *config;
+	const struct server_world *world; /* NULL: the machine, with a thread a reactor */
 	struct conntab *conns;
 	struct worker *workers;
 	unsigned n_workers;
@@ -86,6 +87,15 @@ struct worker *server_least_loaded(struct server *s, struct worker *here)
 	return best;
 }
 
+unsigned server_n_conns(struct server *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->n_workers; i++)
+		n += s->workers[i].n_conns;
+	return n;
+}
+
 uint16_t server_tsih(struct server *s)
 {
 	uint16_t t;
@@ -128,7 +138,7 @@ __attribute__((format(printf, 4, 5))) static int fail(char *err, size_t err_len,
 	return rc;
 }
 
-static int worker_init(struct server *s, struct worker *w, unsigned index, char *err, size_t err_len)
+static int worker_reactor(struct server *s, struct worker *w, unsigned index, char *err, size_t err_len)
 {
 	struct reactor_params p = {
 		.engine = s->config->engine,
@@ -138,26 +148,40 @@ static int worker_init(struct server *s, struct worker *w, unsigned index, char 
 	const char *reason = NULL;
 	int rc;
 
+	if (s->world) {
+		w->io = s->world->io[index];
+		return 0;
+	}
+	rc = reactor_new(&w->reactor, index, &p, &reason);
+	if (rc)
+		return fail(err, err_len, rc, "engine: %s%s%s", strerror(-rc), reason ? ": " : "", reason ? reason : "");
+	w->io = reactor_io(w->reactor);
+	if (!index)
+		log_info("engine %s%s%s%s", w->io->ops->name, reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
+	return 0;
+}
+
+static int worker_init(struct server *s, struct worker *w, unsigned index, char *err, size_t err_len)
+{
+	int rc;
+
 	list_init(&w->conns);
 	list_init(&w->sessions);
 	list_init(&w->free_tasks);
 	list_init(&w->free_txs);
 	list_init(&w->free_batches);
 	w->server = s;
-	rc = reactor_new(&w->reactor, index, &p, &reason);
+	rc = worker_reactor(s, w, index, err, err_len);
 	if (rc)
-		return fail(err, err_len, rc, "engine: %s%s%s", strerror(-rc), reason ? ": " : "", reason ? reason : "");
-	w->io = reactor_io(w->reactor);
+		return rc;
 	link_tick_init(w);
-	if (!index)
-		log_info("engine %s%s%s%s", w->io->ops->name, reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
 	rc = rx_scratch_new(&w->scratch);
 	return rc ? fail(err, err_len, rc, "receive scratch: %s", strerror(-rc)) : 0;
 }
 
 static int build_workers(struct server *s, char *err, size_t err_len)
 {
-	unsigned n = s->config->threads ? s->config->threads : 1;
+	unsigned n = s->world ? s->world->n : s->config->threads ? s->config->threads : 1;
 
 	s->workers = calloc(n, sizeof(*s->workers));
 	if (!s->workers)
@@ -184,7 +208,7 @@ static int build_nodes(struct server *s, char *err, size_t err_len)
 			return fail(err, err_len, -ENOMEM, "no memory");
 		s->n_nodes = i + 1;
 	}
-	return disks_open(&s->disks, s->config, s->nodes, err, err_len);
+	return disks_open(&s->disks, s->config, s->world, s->nodes, err, err_len);
 }
 
 static void portal_ready(struct io_sock *sock, unsigned ready)
@@ -259,7 +283,7 @@ static int start_workers(struct server *s, char *err, size_t err_len)
 		*st = (struct start){.s = s, .w = &s->workers[i], .work.fn = start_worker};
 		list_init(&st->work.link);
 		io_post(s->workers[i].io, &st->work);
-		rc = reactor_start(s->workers[i].reactor);
+		rc = s->world ? 0 : reactor_start(s->workers[i].reactor);
 		if (rc)
 			return fail(err, err_len, rc, "thread: %s", strerror(-rc));
 	}
@@ -269,12 +293,19 @@ static int start_workers(struct server *s, char *err, size_t err_len)
 
 int server_new(struct server **sp, const struct config *c, char *err, size_t err_len)
 {
+	return server_new_in(sp, c, NULL, err, err_len);
+}
+
+int server_new_in(
+	struct server **sp, const struct config *c, const struct server_world *world, char *err, size_t err_len)
+{
 	struct server *s = calloc(1, sizeof(*s));
 	int rc = 0;
 
 	if (!s)
 		return fail(err, err_len, -ENOMEM, "no memory");
 	s->config = c;
+	s->world = world;
 	if (c->trace)
 		rc = trace_open(c->trace);
 	if (rc)
@@ -360,9 +391,12 @@ static void round_run(struct io_work *work)
 	--*r->n_left;
 }
 
-static void nap(unsigned ms)
+void server_pause(const struct server *s, unsigned us)
 {
-	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+	if (s->world)
+		s->world->turn(s->world->ctx);
+	else
+		nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000L}, NULL);
 }
 
 /* round_all - one sweep over all reactors; how many connections and sessions it found. */
@@ -379,7 +413,7 @@ static unsigned round_all(struct server *s, enum round round)
 		io_post(s->workers[i].io, &r[i].work);
 	}
 	while (n_left)
-		nap(1);
+		server_pause(s, 1000);
 	free(r);
 	return n_busy;
 }
@@ -396,13 +430,13 @@ int server_stop(struct server *s, unsigned timeout_ms)
 
 		empty = n ? 0 : empty + 1;
 		if (n) {
-			nap(10);
+			server_pause(s, 10000);
 			waited += 10;
 		}
 	}
-	for (unsigned i = 0; i < s->n_workers; i++)
+	for (unsigned i = 0; i < s->n_workers && !s->world; i++)
 		reactor_stop(s->workers[i].reactor);
-	for (unsigned i = 0; i < s->n_workers; i++)
+	for (unsigned i = 0; i < s->n_workers && !s->world; i++)
 		reactor_join(s->workers[i].reactor);
 	s->started = false;
 	return 0;

@@ -73,38 +73,47 @@ static void session_free(struct session *s)
 
 /* --- admission of pages --- */
 
-/* session_reserve - MaxBurst and FirstBurst times the command window, in each arena of the target; the window
- * shrinks to what there is. False: not even one command's worth. */
-static bool reserve_in(struct session *s, struct arena *a, const struct params *p)
+/* reserve_in - a burst, and FirstBurst times the command window, of one arena. Early sessions may have a sixteenth of
+ * what can be promised; the more there are, the smaller the share of one more, so that a thousand find
+ * room. The window is cut first, then the burst, down to 64 KiB and one command. */
+static bool reserve_in(struct session *s, struct volume *v, const struct params *p)
 {
-	uint64_t burst = p->max_burst / ARENA_PAGE + 2, first = p->first_burst / ARENA_PAGE + 2;
-	uint64_t share = arena_n_open(a) / 4;
-	unsigned window = s->limit;
+	struct arena *a = volume_arena(v);
+	enum { LEAST_BURST = 65536 / ARENA_PAGE + 1 };
+	uint64_t share = arena_n_promisable(a) / MAX(16u, 4 * server_n_conns(s->w->server));
+	bool unsolicited = p->immediate_data || !p->initial_r2t;
+	uint64_t burst = p->max_burst / ARENA_PAGE + 1;
+	uint64_t first = unsolicited ? p->first_burst / ARENA_PAGE + 2 : 0;
+	uint64_t window, n;
 	struct quota *q = &s->quotas[s->n_quotas];
 
-	/* One session takes at most a quarter of what is open, so that others still find room. */
-	if (burst + first * window > share)
-		window = share > burst + first ? (unsigned)((share - burst) / first) : 1;
-	if (arena_grant(a, q, (uint32_t)(burst + first * window)))
+	if (burst + first > share)
+		burst = MIN(burst, MAX(share / 2, (uint64_t)LEAST_BURST));
+	window = !first ? s->limit : share > burst + first ? MIN((share - burst) / first, s->limit) : 1;
+	n = burst + first * window;
+	volume_make_room(v, (uint32_t)n);
+	if (arena_grant(a, q, (uint32_t)n))
 		return false;
 	s->n_quotas++;
-	s->limit = window;
+	s->limit = (unsigned)window;
 	return true;
 }
 
+/* session_reserve - pages in each arena of the target; the window shrinks to what there is. False: not even one
+ * command's worth. */
 bool session_reserve(struct session *s, const struct params *p)
 {
 	if (!s->node)
 		return true;
 	for (unsigned i = 0; i < s->node->luns.n; i++) {
 		struct lu *lu = s->node->luns.lu[i];
-		struct arena *a = lu ? volume_arena(lu_volume(lu)) : NULL;
+		struct volume *v = lu ? lu_volume(lu) : NULL;
 
-		if (!a || find_quota(&s->nexus, a))
+		if (!v || find_quota(&s->nexus, volume_arena(v)))
 			continue;
 		if (s->n_quotas == SESSION_ARENAS)
 			return true; /* further arenas are served from their open pages */
-		if (!reserve_in(s, a, p))
+		if (!reserve_in(s, v, p))
 			return false;
 	}
 	return true;
@@ -362,18 +371,51 @@ static struct task *held_with(struct session *s, uint32_t cmdsn)
 	return NULL;
 }
 
+static bool is_skipped(const struct session *s, uint32_t cmdsn)
+{
+	for (unsigned i = 0; i < s->n_skipped; i++) {
+		if (s->skipped[i] == cmdsn)
+			return true;
+	}
+	return false;
+}
+
 bool session_holds(struct session *s, uint32_t cmdsn)
 {
-	return s->n_held && held_with(s, cmdsn);
+	return (s->n_skipped && is_skipped(s, cmdsn)) || (s->n_held && held_with(s, cmdsn));
+}
+
+bool session_skip(struct session *s, uint32_t cmdsn)
+{
+	if (cmd_window_place(&s->cmdsn, cmdsn) == SN_OUTSIDE || s->n_skipped == ARRAY_LEN(s->skipped))
+		return false;
+	s->skipped[s->n_skipped++] = cmdsn;
+	session_advance(s);
+	return true;
+}
+
+/* skip_next - the next number was skipped: it is used up now. */
+static bool skip_next(struct session *s)
+{
+	for (unsigned i = 0; i < s->n_skipped; i++) {
+		if (s->skipped[i] == s->cmdsn.expcmdsn) {
+			s->skipped[i] = s->skipped[--s->n_skipped];
+			s->cmdsn.expcmdsn++;
+			return true;
+		}
+	}
+	return false;
 }
 
 void session_advance(struct session *s)
 {
-	while (s->n_held) {
-		struct task *t = held_with(s, s->cmdsn.expcmdsn);
+	while (s->n_held || s->n_skipped) {
+		struct task *t = s->n_held ? held_with(s, s->cmdsn.expcmdsn) : NULL;
 
-		if (!t)
+		if (!t && !skip_next(s))
 			return;
+		if (!t)
+			continue;
 		s->cmdsn.expcmdsn++;
 		s->n_held--;
 		task_release(t);

@@ -32,6 +32,8 @@ struct session {
 	unsigned limit;         /* command window */
 	unsigned n_counted, n_immediate; /* tasks under way */
 	unsigned n_held;        /* tasks that wait for a lower CmdSN */
+	uint32_t skipped[8];    /* numbers that an abort declared received before they came */
+	unsigned n_skipped;
 	unsigned n_tasks;
 	struct nexus nexus;
 	struct quota quotas[SESSION_ARENAS];
@@ -63,4 +65,7 @@ struct xfer_limits session_limits(const struct conn *c);
 enum session_turn { TURN_NOW, TURN_HELD, TURN_IGNORE };
 enum session_turn session_order(struct session *s, uint32_t cmdsn, bool immediate);
 bool session_holds(struct session *s, uint32_t cmdsn); /* this very number has come before */
+/* session_skip - ABORT TASK named a command that has not come: its number counts as received (RFC 7143
+ * 11.6.1). False: the number is outside the window, or too many are open. */
+bool session_skip(struct session *s, uint32_t cmdsn);
 void session_advance(struct session *s); /* ExpCmdSN moved: held commands whose turn has come */

@@ -332,13 +332,12 @@ void task_begin(struct task *t, struct rx_target *target)
 	w.length = t->xfer.unsolicited - p->data_len;
 	w.start = w.next = task_place(t, w.offset);
 	t->unsolicited = w;
-	if (rc != XFER_OK) {
-		/* What is not allowed is not waited for; the payload of this very PDU still is. */
-		t->unsolicited.length = 0;
-		if (!t->failed)
-			task_fail(t, SENSE_UNEXPECTED_UNSOLICITED);
-	}
-	if (t->unsolicited.length && t->unsolicited.start.n)
+	if (rc != XFER_OK && !t->failed)
+		task_fail(t, SENSE_UNEXPECTED_UNSOLICITED);
+	else if (p->cmd.read && p->cmd.write && !t->failed)
+		task_fail(t, SENSE_INVALID_FIELD_IN_IU); /* bidirectional: no command of ours is */
+	/* What reaches past the places goes to the sink, and is not predicted. */
+	if (t->unsolicited.length && t->xfer.unsolicited <= t->scsi.out_have)
 		c->framer.unsolicited = &t->unsolicited;
 	if (!t->failed && p->data_len)
 		*target = (struct rx_target){.place = t->immediate_data.start, .window = &t->immediate_data};
@@ -381,7 +380,8 @@ void task_data_in(struct task *t, struct window *w, struct dpt_entry *e, uint32_
 	if (trace_on)
 		trace_data(t, w, e ? dpt_tag(&c->dpt, e) : TAG_NONE, len);
 	window_count(w, len);
-	t->progress_ns = io_now(c->w->io);
+	if (len)
+		t->progress_ns = io_now(c->w->io);
 	xfer_arrived(&t->xfer, len, e && !window_left(w));
 	if (!window_left(w)) {
 		if (c->framer.unsolicited == w)

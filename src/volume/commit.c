@@ -8,16 +8,19 @@
  * too. A pinned base cannot be freed, so its page number names it without doubt.
  *
  * volume_update() is the same with all pages of the range as bases, and a function of the caller's
- * that makes the fresh bytes. Pages that become constant (zeros, a pattern) have neither. */
-#include "work.h"
-
+ * that makes the fresh bytes. Pages that become constant (zeros, a pattern) have neither.
+ *
+ * RAM: the flip shows. A file volume: the fresh pages become versions (pageio.h), and the commit
+ * ends when they are durable and shown. */
 #include <errno.h>
 #include <string.h>
 #include "copy.h"
+#include "pageio.h"
 
-_Alignas(ARENA_PAGE) uint8_t zero_area[ZERO_BYTES]; /* not const: it would fill the binary */
+/* Not const, which would fill the binary with it. */
+_Alignas(ARENA_PAGE) uint8_t zero_area[ZERO_BYTES];
 
-enum { COMMIT_AGAIN = 100 }; /* flip(): a base is not the newest any more */
+enum { COMMIT_AGAIN = 100 }; /* a base is not the newest any more */
 
 struct page_part page_part(uint64_t at, uint64_t off, uint64_t len)
 {
@@ -35,29 +38,45 @@ bool page_is_partial(const struct volume *v, uint64_t at, struct page_part p)
 }
 
 /* --- bases --- */
-static uint32_t newest(const struct volume *v, entry_t e)
+static void bases_drop(struct vol_work *w)
 {
-	return entry_state(e) == ENTRY_CLEAN ? entry_page(e) : PAGE_ZERO;
+	struct give g = {.v = w->v};
+
+	for (uint32_t i = 0; i < w->n_bases; i++) {
+		give_page(&g, w->bases[i].page);
+		w->bases[i].page = PAGE_NONE;
+	}
+	give_end(&g);
 }
 
-/* Pins the newest committed page of each base in place of what was pinned before. */
-static void bases_pin(struct vol_work *w)
+/* Pins the newest committed page of each base; a pin that is still good stays. False: some are not
+ * here. */
+static bool bases_pin(struct vol_work *w)
 {
 	struct volume *v = w->v;
 	struct give g = {.v = v};
+	uint32_t old[ARRAY_ROOM];
+	bool all = true;
 
-	for (uint32_t i = 0; i < w->n_bases; i++)
-		give_page(&g, w->bases[i].page);
-	give_end(&g);
 	map_lock(&v->map, w->first, w->n);
 	for (uint32_t i = 0; i < w->n_bases; i++) {
 		struct base *b = &w->bases[i];
+		uint32_t page = entry_newest(v, map_get(&v->map, w->first + b->at));
 
-		b->page = newest(v, map_get(&v->map, w->first + b->at));
-		if (b->page < PAGE_ZERO)
-			arena_ref(v->arena, b->page, 1);
+		old[i] = PAGE_NONE;
+		all &= page != PAGE_NONE;
+		if (page == b->page || page == PAGE_NONE)
+			continue;
+		old[i] = b->page;
+		b->page = page;
+		if (page < PAGE_ZERO)
+			arena_ref(v->arena, page, 1);
 	}
 	map_unlock(&v->map, w->first, w->n);
+	for (uint32_t i = 0; i < w->n_bases; i++)
+		give_page(&g, old[i]);
+	give_end(&g);
+	return all;
 }
 
 /* The bytes of a fresh page around `part`, out of its base. */
@@ -121,13 +140,20 @@ static int flip_check(struct vol_work *w)
 	if (w->op->gen != volume_gen(v))
 		return VOL_STALE;
 	for (uint32_t i = 0; i < w->n_bases; i++)
-		if (newest(v, map_get(&v->map, w->first + w->bases[i].at)) != w->bases[i].page)
+		if (entry_newest(v, map_get(&v->map, w->first + w->bases[i].at)) !=
+			w->bases[i].page)
 			return COMMIT_AGAIN;
 	return 0;
 }
 
-/* RAM: committed is shown. The map takes over the references of fresh pages; the old pages' are
- * dropped when the locks are off. */
+/* The references of the fresh pages are the map's, or the versions', from here on. */
+static void fresh_gone(struct vol_work *w)
+{
+	if (!w->constant)
+		w->fresh.n_runs = w->fresh.n_pages = 0;
+}
+
+/* RAM: committed is shown. The old pages' references are dropped when the locks are off. */
 static int flip_ram(struct vol_work *w)
 {
 	struct map *m = &w->v->map;
@@ -141,7 +167,7 @@ static int flip_ram(struct vol_work *w)
 	for (uint32_t i = 0; !r && i < w->n; i++) {
 		uint32_t page = w->constant ? w->pattern : page_next(&walk);
 
-		old[i] = newest(w->v, map_get(m, w->first + i));
+		old[i] = entry_newest(w->v, map_get(m, w->first + i));
 		if (w->constant && page != PAGE_ZERO)
 			arena_ref(w->v->arena, page, 1);
 		map_set(m, w->first + i, page == PAGE_ZERO ? ENTRY_HOME : entry_clean(page));
@@ -151,43 +177,128 @@ static int flip_ram(struct vol_work *w)
 	map_unlock(m, w->first, w->n);
 	if (r)
 		return r;
-	if (!w->constant)
-		w->fresh.n_runs = w->fresh.n_pages = 0;
+	fresh_gone(w);
 	for (uint32_t i = 0; i < w->n; i++)
 		give_page(&g, old[i]);
 	give_end(&g);
 	return 0;
 }
 
-static int commit_try(struct vol_work *w)
+static void commit_shown(struct vol_work *w)
 {
-	int r;
+	w->committed(w, w->error);
+}
 
-	if (w->n_bases) {
-		bases_pin(w);
-		r = merge(w);
-		if (r)
-			return r;
+static int flip_file(struct vol_work *w, struct list *launch)
+{
+	struct map *m = &w->v->map;
+	int r = pageio_reserve(w);
+
+	if (r)
+		return r;
+	w->error = 0;
+	w->resume = commit_shown;
+	map_lock_write(m, w->first, w->n, w->turn);
+	r = flip_check(w);
+	if (!r) {
+		pageio_attach(w, launch);
+		fresh_gone(w);
 	}
-	return flip_ram(w);
+	map_unlock(m, w->first, w->n);
+	return r;
+}
+
+/* --- one try after the other --- */
+static void give_turn(struct vol_work *w)
+{
+	if (w->turn)
+		map_give_turn(&w->v->map, w->first, w->n);
+	w->turn = false;
+}
+
+static int take_fresh(struct vol_work *w)
+{
+	int r = pages_take(w->v, &w->fresh, ARENA_OPEN, w->n);
+
+	if (r == VOL_FULL)
+		r = pages_take(w->v, &w->fresh, ARENA_MERGE, w->n);
+	if (r != VOL_FULL || !w->v->cache)
+		return r;
+	give_turn(w);
+	w->resume = commit_run;
+	return pageio_starve(w);
+}
+
+/* No turn is held over I/O. */
+static int fetch_bases(struct vol_work *w)
+{
+	give_turn(w);
+	w->resume = commit_run;
+	return pageio_fetch(w);
+}
+
+static int commit_try(struct vol_work *w, struct list *launch)
+{
+	int r = w->error; /* of a fetch */
+
+	if (!r && w->build && !w->fresh.n_pages)
+		r = take_fresh(w);
+	if (r)
+		return r;
+	if (w->n_bases && !bases_pin(w))
+		return fetch_bases(w);
+	r = merge(w);
+	if (r)
+		return r;
+	return w->v->backend ? flip_file(w, launch) : flip_ram(w);
+}
+
+static void miscompared(struct vol_work *w)
+{
+	w->committed(w, VOL_MISCOMPARE);
+}
+
+static void commit_end(struct vol_work *w, int r, struct list *launch)
+{
+	struct volume *v = w->v;
+
+	if (r == FETCH_WAITS)
+		return;
+	bases_drop(w);
+	/* After each of these the work may be gone. */
+	if (!r && v->backend) {
+		pageio_launch(v, w->op->io, launch);
+	} else if (r == VOL_MISCOMPARE && v->backend) {
+		/* What it was compared with must not be lost after the answer. */
+		w->resume = miscompared;
+		sync_wait(w);
+	} else {
+		w->committed(w, r);
+	}
 }
 
 void commit_run(struct vol_work *w)
 {
+	struct list launch;
 	int r;
 
-	while ((r = commit_try(w)) == COMMIT_AGAIN)
-		if (++w->tries == TRIES) {
+	list_init(&launch);
+	while ((r = commit_try(w, &launch)) == COMMIT_AGAIN || r == FETCH_AGAIN) {
+		if (r == COMMIT_AGAIN && ++w->tries % TRIES == 0 && !w->turn) {
 			map_take_turn(&w->v->map, w->first, w->n);
 			w->turn = true;
 		}
-	if (w->turn)
-		map_give_turn(&w->v->map, w->first, w->n);
-	w->turn = false;
-	w->committed(w, r);
+	}
+	give_turn(w);
+	commit_end(w, r, &launch);
 }
 
 /* --- the calls --- */
+static bool may_write(const struct volume *v)
+{
+	return !v->backend || backend_caps(v->backend) & BACKEND_WRITE;
+}
+
 static void base_add(struct vol_work *w, uint32_t at)
 {
 	w->bases[w->n_bases++] = (struct base){at, PAGE_NONE};
@@ -205,12 +316,13 @@ static void bases_of_edges(struct vol_work *w)
 
 void volume_commit(struct vol_op *op, struct landing *l)
 {
-	struct vol_work *w = work_new(op, op->off, op->len);
+	struct vol_work *w;
 
-	check(op->off == l->off && op->len && op->len <= l->have);
+	check(op->v == l->v && op->off == l->off && op->len && op->len <= l->have);
+	w = may_write(op->v) ? work_new(op, op->off, op->len) : NULL;
 	if (!w) {
 		landing_drop(l);
-		op_end(op, -ENOMEM);
+		op_end(op, may_write(op->v) ? -ENOMEM : -EROFS);
 		return;
 	}
 	landing_give(l, w);
@@ -220,18 +332,14 @@ void volume_commit(struct vol_op *op, struct landing *l)
 
 static int update_prepare(struct vol_work *w)
 {
-	int r = pages_take(w->v, &w->fresh, ARENA_OPEN, w->n);
-
-	if (r == VOL_FULL)
-		r = pages_take(w->v, &w->fresh, ARENA_MERGE, w->n);
-	if (r)
-		return r;
+	if (!may_write(w->v))
+		return -EROFS;
 	if (w->n > ARRAY_LEN(w->few_bases)) {
-		w->bases = freelist_get(FREE_ARRAY);
-		if (!w->bases) {
-			w->bases = w->few_bases;
+		struct base *bases = freelist_get(FREE_ARRAY);
+
+		if (!bases)
 			return -ENOMEM;
-		}
+		w->bases = bases;
 	}
 	for (uint32_t i = 0; i < w->n; i++)
 		base_add(w, i);
@@ -243,7 +351,7 @@ void volume_update(struct vol_op *op, vol_build_fn build, void *ctx)
 	struct vol_work *w = work_new(op, op->off, op->len);
 	int r;
 
-	check(op->len && op->len <= MAX_BYTES);
+	check(op->len && op->len <= MAX_BYTES && op->off + op->len <= op->v->size);
 	if (!w) {
 		op_end(op, -ENOMEM);
 		return;
@@ -255,4 +363,16 @@ void volume_update(struct vol_op *op, vol_build_fn build, void *ctx)
 		work_done(w, r);
 	else
 		commit_run(w);
+}
+
+void volume_base(struct volume *v, struct io *io, uint64_t off, uint64_t len)
+{
+	uint64_t first = off / ARENA_PAGE, last = (off + len - 1) / ARENA_PAGE;
+
+	if (!v->backend || !len)
+		return;
+	if (page_is_partial(v, first, page_part(first, off, len)))
+		pageio_ahead(v, io, first);
+	if (last != first && page_is_partial(v, last, page_part(last, off, len)))
+		pageio_ahead(v, io, last);
 }

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include "work.h"
+#include "pageio.h"
 
 struct free_node {
 	struct free_node *next;
@@ -18,6 +18,10 @@ static const struct {
 } kinds[N_FREELISTS] = {
 	[FREE_WORK] = {sizeof(struct vol_work), 32},
 	[FREE_ARRAY] = {ARRAY_ROOM * sizeof(struct iovec), 4},
+	[FREE_REC] = {sizeof(struct page_rec), 512},
+	[FREE_VER] = {sizeof(struct page_ver), 512},
+	[FREE_WAIT] = {sizeof(struct page_wait), 512},
+	[FREE_EXTENT] = {sizeof(struct extent), 16},
 };
 
 static struct depot {

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include "cache.h"
 
 void landing_init(
 	struct landing *l, struct volume *v, uint64_t off, uint32_t len, struct quota *quota)
@@ -65,11 +66,15 @@ static int landing_try(struct landing *l, uint32_t n, bool line_aligned)
 	int r;
 
 	if (l->n_runs == l->room_runs)
-		return ARENA_FULL;
-	r = arena_take(l->v->arena, ARENA_OPEN, l->quota, n, line_aligned, l->runs + l->n_runs,
-		l->room_runs - l->n_runs, &n_more, &n_quota);
+		return -E2BIG;
+	do
+		r = arena_take(l->v->arena, ARENA_OPEN, l->quota, n, line_aligned,
+			l->runs + l->n_runs, l->room_runs - l->n_runs, &n_more, &n_quota);
+	while (r == ARENA_FULL && l->v->cache && cache_make_room(l->v->cache, n));
 	if (r)
 		return r;
+	if (l->v->cache && !l->n_pages)
+		cache_hold(l->v->cache);
 	l->n_runs += n_more;
 	l->n_quota += n_quota;
 	landing_places(l, from, l->n_pages);
@@ -91,13 +96,16 @@ int landing_take(struct landing *l, uint32_t upto, bool line_aligned)
 	n = l->n_lead + (within + upto + ARENA_PAGE - 1) / ARENA_PAGE;
 	if (line_aligned)
 		n = round_up(n, ARENA_LINE_PAGES);
-	r = landing_try(l, n - l->n_pages, line_aligned);
-	if (r == ARENA_FULL && l->runs == l->few) {
-		/* Perhaps there are pages, only scattered. */
+	n -= l->n_pages;
+	r = landing_try(l, n, line_aligned);
+	if (r == -E2BIG && l->runs == l->few) {
+		/* There are pages, only scattered. */
 		r = landing_grow(l);
 		if (!r)
-			r = landing_try(l, n - l->n_pages, line_aligned);
+			r = landing_try(l, n, line_aligned);
 	}
+	if (r == ARENA_FULL && l->v->cache)
+		cache_want(l->v->cache, n);
 	if (r)
 		return r == ARENA_FULL ? VOL_FULL : r;
 	l->have = MIN((uint64_t)(l->n_pages - l->n_lead) * ARENA_PAGE - within, l->len);
@@ -106,6 +114,7 @@ int landing_take(struct landing *l, uint32_t upto, bool line_aligned)
 
 static void landing_clear(struct landing *l)
 {
+	struct cache *c = l->n_pages ? l->v->cache : NULL;
 	if (l->quota)
 		quota_settle(l->quota, l->n_quota);
 	if (l->runs != l->few)
@@ -113,6 +122,8 @@ static void landing_clear(struct landing *l)
 	if (l->iov != l->few_iov)
 		freelist_put(FREE_ARRAY, l->iov);
 	landing_init(l, l->v, l->off, l->len, l->quota);
+	if (c)
+		cache_release(c);
 }
 
 void landing_drop(struct landing *l)

@@ -1,10 +1,12 @@
 /* read.c - volume_read(): all pages of the range are pinned at one moment, and shown as vectors.
  *
  * Pages with neighbouring numbers make one vector, and so do pages without content, which all lie
- * in one area of zeros. The vectors name the pins: volume_unpin() walks them. */
-#include "work.h"
-
+ * in one area of zeros. The vectors name the pins: volume_unpin() walks them. What a file volume
+ * lacks is fetched, and then all is looked at again, since only one look under all locks is one
+ * moment. */
 #include <errno.h>
+#include "cache.h"
+#include "pageio.h"
 
 /* Vectors of whole pages under the lock; cut to the range afterwards. */
 static void add_page(struct vol_work *w, uint8_t *ptr)
@@ -48,35 +50,98 @@ static void cut_to_range(struct vol_work *w)
 	w->iov[w->n_iov - 1].iov_len -= tail;
 }
 
-static void pin_ram(struct vol_work *w)
+static bool add_entry(struct vol_work *w, uint64_t at)
+{
+	struct volume *v = w->v;
+	entry_t e = map_get(&v->map, at), shown = entry_shown(e);
+
+	if (entry_state(shown) == ENTRY_CLEAN)
+		add_page(w, page_ptr(v, entry_page(shown)));
+	else if (v->backend)
+		return false;
+	else
+		add_zeros(w);
+	if (v->cache && entry_state(e) == ENTRY_CLEAN && !(e & ENTRY_USED))
+		map_set(&v->map, at, e | ENTRY_USED);
+	return true;
+}
+
+/* All pages at one moment, or nothing. */
+static bool pin_all(struct vol_work *w)
 {
 	struct volume *v = w->v;
 	uint32_t page, n;
+	bool all = true;
 
 	map_lock(&v->map, w->first, w->n);
-	for (uint32_t i = 0; i < w->n; i++) {
-		entry_t e = map_get(&v->map, w->first + i);
-
-		if (entry_state(e) == ENTRY_CLEAN)
-			add_page(w, page_ptr(v, entry_page(e)));
-		else
-			add_zeros(w);
-	}
+	for (uint32_t i = 0; all && i < w->n; i++)
+		all = add_entry(w, w->first + i);
+	if (!all)
+		w->n_iov = 0;
 	for (unsigned i = 0; i < w->n_iov; i++) {
 		n = pages_of(v, &w->iov[i], &page);
 		if (n)
 			arena_ref(v->arena, page, n);
 	}
 	map_unlock(&v->map, w->first, w->n);
+	return all;
+}
+
+/* What was held while fetching is pinned by the vectors now. */
+static void drop_pins(struct vol_work *w)
+{
+	struct give g = {.v = w->v};
+
+	if (!w->pins)
+		return;
+	for (uint32_t i = 0; i < w->n; i++)
+		give_page(&g, w->pins[i]);
+	give_end(&g);
+	freelist_put(FREE_ARRAY, w->pins);
+	w->pins = NULL;
 }
 
 static void read_done(struct vol_work *w)
 {
+	struct vol_op *op = w->op;
+
+	if (w->v->cache)
+		cache_hold(w->v->cache);
+	drop_pins(w);
 	cut_to_range(w);
-	w->op->iov = w->iov;
-	w->op->n_iov = w->n_iov;
-	w->op->end = 0;
-	w->op->done(w->op, 0);
+	op->iov = w->iov;
+	op->n_iov = w->n_iov;
+	op->end = 0;
+	op->done(op, 0);
+}
+
+static int fetch_pins(struct vol_work *w)
+{
+	if (!w->pins) {
+		w->pins = freelist_get(FREE_ARRAY);
+		if (!w->pins)
+			return -ENOMEM;
+		for (uint32_t i = 0; i < w->n; i++)
+			w->pins[i] = PAGE_NONE;
+	}
+	return pageio_fetch(w);
+}
+
+static void read_run(struct vol_work *w)
+{
+	int r;
+
+	while (!(r = w->error) && !pin_all(w)) {
+		r = fetch_pins(w);
+		if (r == FETCH_WAITS)
+			return;
+		if (r != FETCH_AGAIN)
+			break;
+	}
+	if (r)
+		work_done(w, r);
+	else
+		read_done(w);
 }
 
 void volume_read(struct vol_op *op)
@@ -96,17 +161,19 @@ void volume_read(struct vol_op *op)
 		op_end(op, -ENOMEM);
 		return;
 	}
-	pin_ram(w);
-	read_done(w);
+	w->resume = read_run;
+	read_run(w);
 }
 
 void volume_unpin(struct vol_op *op)
 {
 	struct vol_work *w = op->work;
+	struct cache *c;
 	uint32_t page, n;
 
 	if (!w)
 		return;
+	c = w->v->cache;
 	for (unsigned i = 0; i < w->n_iov; i++) {
 		n = pages_of(w->v, &w->iov[i], &page);
 		if (n)
@@ -116,4 +183,6 @@ void volume_unpin(struct vol_op *op)
 	op->iov = NULL;
 	op->n_iov = 0;
 	work_free(w);
+	if (c)
+		cache_release(c);
 }

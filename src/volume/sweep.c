@@ -4,17 +4,20 @@
  * volume_cancel() and a new generation end the sweep there. Pages that are covered in part at
  * either end go through volume_update(), one page each. Whole pages of a pattern share one page of
  * memory. */
-#include "work.h"
-
 #include <errno.h>
 #include <string.h>
 #include "copy.h"
+#include "pageio.h"
 
 static void sweep_step(struct vol_work *w);
 
+/* Zeroed and punched ranges are durable by a flush. */
 static void sweep_done(struct vol_work *w, int end)
 {
-	work_done(w, end);
+	if (!end && w->v->backend)
+		sync_flush(w, work_done);
+	else
+		work_done(w, end);
 }
 
 /* After a step; `end` is how it went. */
@@ -92,6 +95,10 @@ static struct vol_work *sweep_new(struct vol_op *op, bool unmap)
 	check(op->off + op->len <= op->v->size);
 	if (!w) {
 		op_end(op, -ENOMEM);
+		return NULL;
+	}
+	if (op->v->backend && !(backend_caps(op->v->backend) & BACKEND_WRITE)) {
+		work_done(w, -EROFS);
 		return NULL;
 	}
 	w->constant = true;

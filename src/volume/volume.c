@@ -1,9 +1,10 @@
 /* volume.c - a volume's making and end, and what it says about itself. */
-#include "work.h"
-
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cache.h"
+#include "pageio.h"
 
 static int params_check(const struct volume_params *p)
 {
@@ -36,6 +37,15 @@ int volume_new(struct volume **vp, const struct volume_params *p)
 	}
 	v->arena = p->arena;
 	v->base = arena_base(p->arena);
+	sync_init(&v->sync);
+	if (p->backend)
+		r = cache_get(&v->cache, p->arena);
+	if (r) {
+		map_deinit(&v->map);
+		free(v->name);
+		free(v);
+		return r;
+	}
 	v->backend = p->backend;
 	*vp = v;
 	return 0;
@@ -61,7 +71,17 @@ struct volume *volume_free(struct volume *v)
 {
 	if (!v)
 		return NULL;
-	ram_give_back(v);
+	/* A request's completion ends the last operation before it is through itself. */
+	while (__atomic_load_n(&v->n_extents, __ATOMIC_ACQUIRE))
+		sched_yield();
+	if (v->backend) {
+		cache_forget(v->cache, v);
+		cache_put(v->cache);
+		backend_free(v->backend);
+	} else {
+		ram_give_back(v);
+	}
+	sync_deinit(&v->sync);
 	map_deinit(&v->map);
 	free(v->name);
 	free(v);
@@ -72,8 +92,8 @@ uint64_t volume_ram_pages(uint64_t size)
 {
 	uint64_t content = (size + ARENA_PAGE - 1) / ARENA_PAGE;
 
-	/* Four transfers of the greatest length, and one page in thirty-two. */
-	return content + 4 * (MAX_BYTES / ARENA_PAGE) + content / 32;
+	/* What a thousand sessions are promised, and what readers pin: address space until it is used. */
+	return content + 16 * (MAX_BYTES / ARENA_PAGE) + content / 16;
 }
 
 uint64_t volume_size(const struct volume *v)
@@ -93,7 +113,7 @@ const struct backend_info *volume_backend_info(const struct volume *v)
 
 uint64_t volume_mapped_bytes(const struct volume *v)
 {
-	return v->backend ? 0 : __atomic_load_n(&v->map.total_used, __ATOMIC_RELAXED) * ARENA_PAGE;
+	return __atomic_load_n(&v->map.total_used, __ATOMIC_RELAXED) * ARENA_PAGE;
 }
 
 uint32_t volume_gen(const struct volume *v)
@@ -106,9 +126,10 @@ void volume_gen_next(struct volume *v)
 	__atomic_add_fetch(&v->gen, 1, __ATOMIC_ACQ_REL);
 }
 
-void volume_base(struct volume *v, struct io *io, uint64_t off, uint64_t len) {}
-
-void volume_flush(struct vol_op *op)
+void volume_make_room(struct volume *v, uint32_t n)
 {
-	op_end(op, 0);
+	uint64_t open = arena_n_open(v->arena);
+
+	if (v->cache && open < n)
+		(void)cache_make_room(v->cache, (uint32_t)(n - open));
 }

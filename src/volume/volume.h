@@ -51,7 +51,10 @@ uint64_t volume_ram_pages(uint64_t size);
 uint64_t volume_size(const struct volume *v);
 struct arena *volume_arena(const struct volume *v);
 const struct backend_info *volume_backend_info(const struct volume *v); /* NULL: RAM */
-uint64_t volume_mapped_bytes(const struct volume *v); /* RAM: pages in the map */
+uint64_t volume_mapped_bytes(const struct volume *v); /* pages in the map: RAM's content, a file's cached part */
+
+/* volume_make_room - n pages of the arena are to be open: cached pages give way. Best effort; any thread. */
+void volume_make_room(struct volume *v, uint32_t n);
 
 /* The generation that LOGICAL UNIT RESET moves; commits carry the one they were prepared under. */
 uint32_t volume_gen(const struct volume *v);

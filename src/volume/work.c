@@ -2,7 +2,7 @@
 #include "work.h"
 
 #include <errno.h>
-#include <string.h>
+#include "cache.h"
 
 void op_end(struct vol_op *op, int end)
 {
@@ -32,7 +32,7 @@ struct vol_work *work_new(struct vol_op *op, uint64_t off, uint64_t len)
 	w->bases = w->few_bases;
 	w->n_bases = 0;
 	w->tries = 0;
-	w->turn = w->constant = w->unmap = w->cancelled = false;
+	w->turn = w->starved = w->constant = w->unmap = w->cancelled = false;
 	w->pattern = PAGE_ZERO;
 	w->build = NULL;
 	w->pins = NULL;
@@ -60,6 +60,8 @@ void work_free(struct vol_work *w)
 		freelist_put(FREE_ARRAY, w->bases);
 	if (w->iov != w->few_iov)
 		freelist_put(FREE_ARRAY, w->iov);
+	if (w->v->cache)
+		cache_event(w->v->cache);
 	freelist_put(FREE_WORK, w);
 }
 
@@ -94,37 +96,44 @@ void work_home(struct vol_work *w, struct io *here)
 }
 
 /* --- pages --- */
+static int pages_try(struct volume *v, struct pages *p, enum arena_right right, uint32_t n)
+{
+	unsigned n_more, room = p->runs == p->few ? FEW : ARRAY_ROOM;
+	uint32_t n_quota;
+	int r = arena_take(v->arena, right, NULL, n, false, p->runs, room, &n_more, &n_quota);
+
+	if (r)
+		return r;
+	p->n_runs = n_more;
+	p->n_pages = n;
+	return 0;
+}
+
+static int pages_grow(struct pages *p)
+{
+	struct run *runs = freelist_get(FREE_ARRAY);
+
+	if (!runs)
+		return -ENOMEM;
+	p->runs = runs;
+	return 0;
+}
+
 int pages_take(struct volume *v, struct pages *p, enum arena_right right, uint32_t n)
 {
-	unsigned n_more;
-	uint32_t n_quota;
 	int r;
 
-	if (p->n_runs < FEW) {
-		r = arena_take(v->arena, right, NULL, n, false, p->runs + p->n_runs,
-			FEW - p->n_runs, &n_more, &n_quota);
+	check(!p->n_pages);
+	do
+		r = pages_try(v, p, right, n);
+	while (r == ARENA_FULL && v->cache && cache_make_room(v->cache, n));
+	if (r == -E2BIG && p->runs == p->few) {
+		/* There are pages, only scattered. */
+		r = pages_grow(p);
 		if (!r)
-			goto taken;
-		if (r < 0)
-			return r;
+			r = pages_try(v, p, right, n);
 	}
-	/* Full, or too scattered for so few runs. */
-	if (p->runs == p->few) {
-		struct run *runs = freelist_get(FREE_ARRAY);
-
-		if (!runs)
-			return -ENOMEM;
-		memcpy(runs, p->few, p->n_runs * sizeof(struct run));
-		p->runs = runs;
-	}
-	r = arena_take(v->arena, right, NULL, n, false, p->runs + p->n_runs, ARRAY_ROOM - p->n_runs,
-		&n_more, &n_quota);
-	if (r)
-		return r == ARENA_FULL ? VOL_FULL : r;
-taken:
-	p->n_runs += n_more;
-	p->n_pages += n;
-	return 0;
+	return r == ARENA_FULL ? VOL_FULL : r;
 }
 
 void pages_drop(struct volume *v, struct pages *p)

@@ -6,6 +6,7 @@
  * himself and hands it home with work_home(). */
 #pragma once
 
+#include "backend.h"
 #include "freelist.h"
 #include "map.h"
 #include "volume.h"
@@ -43,6 +44,8 @@ struct volume {
 	uint32_t gen; /* atomic */
 	char *name;
 	struct vol_sync sync;
+	uint32_t n_extents; /* atomic: requests whose completion still looks at the volume */
+	uint64_t n_errors;  /* atomic */
 };
 
 /* Pages in runs, in the order of the volume's pages. */
@@ -80,6 +83,7 @@ struct vol_work {
 	struct base few_bases[2];
 	unsigned tries;
 	bool turn;
+	bool starved;
 	bool constant; /* every page becomes `pattern` (volume_zero, volume_same) */
 	bool unmap;
 	uint32_t pattern; /* PAGE_ZERO or a page filled with copies of the block */
@@ -90,6 +94,8 @@ struct vol_work {
 	bool cancelled;
 	uint64_t pos, stop;
 	struct vol_op sub;
+	struct backend_req flush;
+	void (*flushed)(struct vol_work *, int error);
 
 	/* reads */
 	uint32_t *pins; /* FREE_ARRAY: one page number a page, PAGE_NONE where nothing is pinned */
@@ -113,7 +119,8 @@ static inline void *page_ptr(const struct volume *v, uint32_t page)
 	return arena_ptr_of(v->base, page);
 }
 
-/* pages_take - n more pages at the end: 0, VOL_FULL, -ENOMEM. File volumes evict to make room. */
+/* pages_take - n pages into an empty list: 0, VOL_FULL, -ENOMEM. File volumes evict to make room.
+ */
 int pages_take(struct volume *v, struct pages *p, enum arena_right right, uint32_t n);
 void pages_drop(struct volume *v, struct pages *p); /* safe to call twice */
 

@@ -1,4 +1,5 @@
-/* daemon.c - starts `berth serve` on a free port of 127.0.0.1, and looks after it by its process number.
+/* daemon.c - starts `berth serve` on a free port of 127.0.0.1, and looks after it by its process
+ * number.
  *
  * Standard error is a memory file: it never blocks the server, and is read from where the last look
  * ended. A dump (SIGUSR1) has ended when its rows are there and nothing more comes for a moment. */
@@ -19,7 +20,7 @@
 #include "scene.h"
 
 enum { START_MS = 20000, STOP_MS = 20000, SETTLE_MS = 8000, DUMP_MS = 5000, QUIET_MS = 60 };
-enum { LINE = 600, TALK = 4000 };
+enum { LINE = 600, TALK = 20000 };
 
 /* --- looking at what it says --- */
 static size_t said_len(const struct daemon *d)
@@ -40,22 +41,25 @@ static char *said_from(const struct daemon *d, size_t from)
 	return text;
 }
 
+static bool row_parse(struct dump_row *r, const char *line)
+{
+	unsigned long long value;
+	int end = 0;
+
+	if (sscanf(line, "%55[^ ] %llu%n", r->name, &value, &end) != 2 || line[end])
+		return false;
+	r->value = value;
+	return true;
+}
+
 static void dump_parse(struct dump *out, char *text)
 {
 	char *save = NULL;
 
 	out->n = 0;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		struct dump_row *r = &out->rows[out->n];
-		unsigned long long value;
-		int end = 0;
-
-		if (out->n < DAEMON_ROWS && sscanf(line, "%55[^ ] %llu%n", r->name, &value, &end) == 2 &&
-			!line[end]) {
-			r->value = value;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (out->n < DAEMON_ROWS && row_parse(&out->rows[out->n], line))
 			out->n++;
-		}
-	}
 }
 
 static const struct dump_row *dump_find(const struct dump *d, const char *name)
@@ -109,7 +113,8 @@ void daemon_dump(struct daemon *d, struct dump *out)
 /* left_over - the first row that says that something is still there, or NULL. */
 static const char *left_over(const struct dump *d)
 {
-	static const char *const rows[] = { "sessions", "connections", "tasks", "granted", "draining" };
+	static const char *const rows[] = {
+		"sessions", "connections", "tasks", "granted", "draining"};
 	char mapped[56];
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -173,7 +178,7 @@ static void expect_ready(struct daemon *d)
 	int64_t give_up = scene_now_ms() + START_MS;
 
 	for (;;) {
-		struct pollfd pfd = { .fd = d->out, .events = POLLIN };
+		struct pollfd pfd = {.fd = d->out, .events = POLLIN};
 		int64_t left = give_up - scene_now_ms();
 		ssize_t n;
 
@@ -251,7 +256,7 @@ void daemon_start(struct daemon *d, const char *const *args, const char *ram, ui
 	char *argv[DAEMON_ARGS];
 	int out[2];
 
-	*d = (struct daemon){ .out = -1, .err = -1 };
+	*d = (struct daemon){.out = -1, .err = -1};
 	if (getenv("BERTH_URL")) {
 		take_url(d, getenv("BERTH_URL"));
 		return;
@@ -292,8 +297,8 @@ static bool ended(struct daemon *d, int timeout_ms, int *statusp)
 
 void daemon_stop(struct daemon *d)
 {
-	static const char *const words[] = { "AddressSanitizer", "ThreadSanitizer", "LeakSanitizer",
-		"runtime error:" };
+	static const char *const words[] = {
+		"AddressSanitizer", "ThreadSanitizer", "LeakSanitizer", "runtime error:"};
 	const char *said;
 	int status = 0;
 
@@ -312,6 +317,7 @@ void daemon_stop(struct daemon *d)
 void daemon_remove(struct daemon *d, bool talk)
 {
 	char text[TALK + 1], *save = NULL;
+	struct dump_row row;
 	size_t len, from;
 	int status;
 	ssize_t n;
@@ -326,7 +332,8 @@ void daemon_remove(struct daemon *d, bool talk)
 		n = pread(d->err, text, TALK, (off_t)from);
 		text[n > 0 ? n : 0] = '\0';
 		for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
-			scene_note("server: %s", l);
+			if (!row_parse(&row, l)) /* not the dumps */
+				scene_note("server: %s", l);
 	}
 	if (d->err >= 0)
 		close(d->err);
@@ -337,7 +344,7 @@ void daemon_remove(struct daemon *d, bool talk)
 		unlink(d->file);
 		rmdir(d->dir);
 	}
-	*d = (struct daemon){ .out = -1, .err = -1 };
+	*d = (struct daemon){.out = -1, .err = -1};
 }
 
 uint64_t daemon_rss(const struct daemon *d)

@@ -18,26 +18,30 @@ struct dump {
 	struct dump_row rows[DAEMON_ROWS];
 	unsigned n;
 };
-uint64_t dump_get(const struct dump *d, const char *name);         /* fails when there is no such row */
-uint64_t dump_sum(const struct dump *d, const char *name_start);   /* of all rows that start so */
+uint64_t dump_get(const struct dump *d, const char *name); /* fails when there is no such row */
+uint64_t dump_sum(const struct dump *d, const char *name_start); /* of all rows that start so */
 
 struct daemon {
-	pid_t pid;            /* 0: not ours */
+	pid_t pid; /* 0: not ours */
 	char host[64], iqn[PEER_NAME_LEN];
 	uint16_t port;
 	unsigned lun, n_luns;
 	char dir[64], file[96], trace[96]; /* a directory of its own; file: the image, if any */
-	int out, err;         /* err: what it says on standard error, as a memory file */
+	const void *arg;		   /* of the case */
+	int out, err; /* err: what it says on standard error, as a memory file */
 };
 
 /* args: further ones, NULL-ended; ram: size, or NULL; file: bytes of an image to make, or 0. */
 void daemon_start(struct daemon *d, const char *const *args, const char *ram, uint64_t file);
 void daemon_dump(struct daemon *d, struct dump *out);
-/* daemon_settled - polls until nothing is lent, no task and no session is left; fails after a few seconds. */
+/* daemon_settled - polls until nothing is lent, no task and no session is left; fails after a few
+ * seconds. */
 void daemon_settled(struct daemon *d);
-/* daemon_stop - SIGTERM; it must end with status 0 and no sanitizer may have spoken. Safe to call twice. */
+/* daemon_stop - SIGTERM; it must end with status 0 and no sanitizer may have spoken. Safe to call
+ * twice. */
 void daemon_stop(struct daemon *d);
-/* daemon_remove - kills what still runs, removes the files; with `talk` its last words go to standard output. */
+/* daemon_remove - kills what still runs, removes the files; with `talk` its last words go to
+ * standard output. */
 void daemon_remove(struct daemon *d, bool talk);
 uint64_t daemon_rss(const struct daemon *d); /* resident bytes */
 

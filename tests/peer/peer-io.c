@@ -1,8 +1,8 @@
 /* peer-io.c - the peer's commands: by hand (command, R2T, Data-Out, status), or served by itself.
  *
- * What the target may ask and send for a task is checked here: R2TSN and DataSN count from 0, offsets
- * follow on each other (DataSequenceInOrder and DataPDUInOrder are Yes), no R2T and no Data-In
- * sequence above MaxBurstLength, nothing for a task that does not run. */
+ * What the target may ask and send for a task is checked here: R2TSN and DataSN count from 0,
+ * offsets follow on each other (DataSequenceInOrder and DataPDUInOrder are Yes), no R2T and no
+ * Data-In sequence above MaxBurstLength, nothing for a task that does not run. */
 #include "peer.h"
 
 #include <stdlib.h>
@@ -25,7 +25,7 @@ uint32_t peer_cmd_pdu(struct peer *p, struct peer_pdu *pdu, const struct peer_cm
 {
 	uint32_t itt = c->itt ? c->itt : peer_itt(p);
 	uint8_t flags = (uint8_t)((c->more ? 0 : PEER_F) | (c->read ? CMD_READ : 0) |
-		(c->write ? CMD_WRITE : 0) | (c->attr ? c->attr : ATTR_SIMPLE));
+				  (c->write ? CMD_WRITE : 0) | (c->attr ? c->attr : ATTR_SIMPLE));
 
 	peer_pdu(p, pdu, PEER_COMMAND | (c->immediate ? PEER_IMMEDIATE : 0), flags, itt, c->data,
 		c->data_len);
@@ -48,7 +48,7 @@ uint32_t peer_send_cmd(struct peer *p, const struct peer_cmd *c)
 
 static uint32_t send_rw(struct peer *p, bool write, uint64_t lba, uint32_t n_blocks)
 {
-	struct peer_cmd c = { .read = !write, .write = write, .edtl = n_blocks * BLOCK };
+	struct peer_cmd c = {.read = !write, .write = write, .edtl = n_blocks * BLOCK};
 
 	cdb_rw(c.cdb, write, lba, n_blocks);
 	return peer_send_cmd(p, &c);
@@ -90,8 +90,8 @@ void peer_expect_r2t(struct peer *p, uint32_t itt, struct peer_r2t *r)
 	EXPECT_EQ(r->itt, itt);
 }
 
-void peer_data_out_pdu(struct peer *p, struct peer_pdu *pdu, const struct peer_r2t *r, uint32_t datasn,
-	uint32_t offset, const void *data, uint32_t len, bool final)
+void peer_data_out_pdu(struct peer *p, struct peer_pdu *pdu, const struct peer_r2t *r,
+	uint32_t datasn, uint32_t offset, const void *data, uint32_t len, bool final)
 {
 	peer_pdu(p, pdu, PEER_DATA_OUT, final ? PEER_F : 0, r->itt, data, len);
 	pdu_set(pdu, CMDSN, 0); /* reserved in a Data-Out */
@@ -123,16 +123,16 @@ static uint32_t segment_len(struct peer *p, uint32_t left)
 	return len < left ? len : left;
 }
 
-uint32_t peer_answer_part(struct peer *p, const struct peer_r2t *r, uint32_t datasn, const uint8_t *base,
-	uint32_t from, uint32_t to)
+uint32_t peer_answer_part(struct peer *p, const struct peer_r2t *r, uint32_t datasn,
+	const uint8_t *base, uint32_t from, uint32_t to)
 {
 	bool held = p->held;
 
 	peer_hold(p);
 	for (uint32_t at = from, len; at < to; at += len) {
 		len = segment_len(p, to - at);
-		peer_send_data_out(p, r, datasn++, at, base + at, len,
-			at + len == r->offset + r->length);
+		peer_send_data_out(
+			p, r, datasn++, at, base + at, len, at + len == r->offset + r->length);
 	}
 	if (!held)
 		peer_flush(p);
@@ -150,7 +150,7 @@ void peer_status_of(const struct peer_pdu *pdu, struct peer_status *st)
 	uint8_t flags = pdu->bhs[1], op = (uint8_t)pdu_get(pdu, OPCODE);
 	const uint8_t *sense = pdu->data + 2;
 
-	*st = (struct peer_status){ .in_data = op == PEER_DATA_IN };
+	*st = (struct peer_status){.in_data = op == PEER_DATA_IN};
 	if (op != PEER_RESPONSE && !(op == PEER_DATA_IN && flags & F_STATUS))
 		return;
 	st->response = op == PEER_RESPONSE ? (uint8_t)pdu_get(pdu, RESPONSE) : 0;
@@ -229,7 +229,8 @@ void peer_ping(struct peer *p, uint32_t len)
 	peer_expect(p, &pdu, PEER_NOP_IN);
 	EXPECT_EQ(pdu_get(&pdu, ITT), itt);
 	EXPECT_EQ(pdu_get(&pdu, TTT), PEER_NONE);
-	EXPECT(pdu.data_len == len && !memcmp(pdu.data, data, len), "the echo is not what was sent");
+	EXPECT(pdu.data_len == len && !memcmp(pdu.data, data, len),
+		"the echo is not what was sent");
 	free(data);
 }
 
@@ -263,7 +264,7 @@ static bool window_open(const struct peer *p)
 
 static void send_unasked(struct peer *p, struct peer_task *t, uint32_t to)
 {
-	struct peer_r2t none = { .itt = t->itt, .ttt = PEER_NONE, .lun = p->lun, .length = to };
+	struct peer_r2t none = {.itt = t->itt, .ttt = PEER_NONE, .lun = p->lun, .length = to};
 
 	peer_answer_part(p, &none, 0, t->buf, t->asked, to);
 	t->asked = to;
@@ -333,7 +334,8 @@ static void task_data_in(struct peer *p, struct peer_task *t, const struct peer_
 	memcpy(t->buf + t->got, pdu->data, pdu->data_len);
 	t->got += pdu->data_len;
 	t->burst += pdu->data_len;
-	EXPECT(!peer_strict || t->burst <= p->params.max_burst, "Data-In sequence above MaxBurstLength");
+	EXPECT(!peer_strict || t->burst <= p->params.max_burst,
+		"Data-In sequence above MaxBurstLength");
 	if (flags & PEER_F)
 		t->burst = 0;
 	if (!(flags & F_STATUS))
@@ -391,7 +393,7 @@ void peer_wait_all(struct peer *p)
 
 void peer_task_rw(struct peer_task *t, bool write, uint64_t lba, uint32_t n_blocks, void *buf)
 {
-	*t = (struct peer_task){ .buf = buf };
+	*t = (struct peer_task){.buf = buf};
 	t->cmd.read = !write;
 	t->cmd.write = write;
 	t->cmd.edtl = n_blocks * BLOCK;
@@ -420,7 +422,7 @@ void peer_write(struct peer *p, uint64_t lba, uint32_t n_blocks, const void *buf
 	union {
 		const void *in;
 		void *out;
-	} bytes = { buf }; /* a write's task only reads them */
+	} bytes = {buf}; /* a write's task only reads them */
 	struct peer_status st = peer_rw(p, true, lba, n_blocks, bytes.out);
 
 	must_be_good(&st, "WRITE");
@@ -438,13 +440,14 @@ void peer_settle(struct peer *p)
 	struct peer_task t;
 
 	for (unsigned tries = 0; tries < 5; tries++) {
-		t = (struct peer_task){ 0 };
+		t = (struct peer_task){0};
 		peer_start(p, &t);
 		peer_wait(p, &t);
 		if (t.st.status == 0)
 			return;
-		EXPECT(t.st.status == 2 && t.st.key == 6, "TEST UNIT READY: status 0x%02x, %x/%02x/%02x",
-			t.st.status, t.st.key, t.st.asc, t.st.ascq);
+		EXPECT(t.st.status == 2 && t.st.key == 6,
+			"TEST UNIT READY: status 0x%02x, %x/%02x/%02x", t.st.status, t.st.key,
+			t.st.asc, t.st.ascq);
 	}
 	FAIL("unit attentions do not end");
 }

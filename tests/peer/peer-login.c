@@ -149,7 +149,8 @@ static void introduce(const struct peer *p, unsigned csg, char *text, size_t roo
 	EXPECT((size_t)n < room, "the introduction has no room");
 }
 
-unsigned peer_try_login(struct peer *p, unsigned csg, const struct peer_params *want, const char *extra)
+unsigned peer_try_login(
+	struct peer *p, unsigned csg, const struct peer_params *want, const char *extra)
 {
 	char text[PEER_TEXT_LEN] = "";
 	bool offered = false;

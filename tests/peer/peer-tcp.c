@@ -17,7 +17,7 @@ struct tcp {
 
 static bool wait_for(struct tcp *t, short events, int timeout_ms)
 {
-	struct pollfd pfd = { .fd = t->fd, .events = events };
+	struct pollfd pfd = {.fd = t->fd, .events = events};
 
 	return poll(&pfd, 1, timeout_ms) > 0;
 }
@@ -55,7 +55,7 @@ static long tcp_recv(void *ctx, void *buf, size_t room, int timeout_ms)
 static void tcp_close(void *ctx, bool abrupt)
 {
 	struct tcp *t = ctx;
-	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	struct linger now = {.l_onoff = 1, .l_linger = 0};
 
 	if (abrupt)
 		setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
@@ -63,11 +63,11 @@ static void tcp_close(void *ctx, bool abrupt)
 	free(t);
 }
 
-static const struct peer_transport tcp_transport = { tcp_send, tcp_recv, tcp_close };
+static const struct peer_transport tcp_transport = {tcp_send, tcp_recv, tcp_close};
 
 struct peer *peer_try_connect(const char *host, uint16_t port)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct tcp *t = malloc(sizeof(*t));
 	int one = 1;
 

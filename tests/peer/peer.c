@@ -1,7 +1,7 @@
 /* peer.c - the peer's streams and PDUs, and what a good target must keep on each of them.
  *
- * Out: PDUs are laid into one buffer; it goes out at once, or when peer_flush() says so, in the pieces
- * that the cut asks for. While the target does not take our bytes, its own are collected, so
+ * Out: PDUs are laid into one buffer; it goes out at once, or when peer_flush() says so, in the
+ * pieces that the cut asks for. While the target does not take our bytes, its own are collected, so
  * that two full sockets cannot lock each other. A target that closed is no failure here: what we
  * send then is dropped, and whoever waits for an answer sees the end.
  * In: bytes are collected until a whole PDU is there; it is borrowed out of the buffer. */
@@ -22,7 +22,7 @@ static unsigned n_made;
 static const struct {
 	uint8_t at, bytes;
 } fields[] = {
-#define FIELD(name, at, bytes) [PF_##name] = { at, bytes },
+#define FIELD(name, at, bytes) [PF_##name] = {at, bytes},
 #include "bhs.tbl"
 #undef FIELD
 };
@@ -53,12 +53,12 @@ static int64_t now_ms(void)
 /* --- life --- */
 struct peer_params peer_params_default(void)
 {
-	return (struct peer_params){ .initial_r2t = true,
+	return (struct peer_params){.initial_r2t = true,
 		.max_r2t = 1,
 		.max_burst = 65536,
 		.first_burst = 65536,
 		.max_recv_data = 262144,
-		.max_send_data = 8192 };
+		.max_send_data = 8192};
 }
 
 struct peer *peer_new(const struct peer_transport *t, void *ctx)
@@ -66,7 +66,7 @@ struct peer *peer_new(const struct peer_transport *t, void *ctx)
 	struct peer *p = calloc(1, sizeof(*p));
 	const char *timeout = getenv("PEER_TIMEOUT_MS");
 
-	*p = (struct peer){ .transport = t,
+	*p = (struct peer){.transport = t,
 		.ctx = ctx,
 		.next = peers,
 		.isid = 0x800000000000 | ++n_made, /* random format: T = 10b */
@@ -77,7 +77,7 @@ struct peer *peer_new(const struct peer_transport *t, void *ctx)
 		.timeout_ms = timeout ? atoi(timeout) : 5000,
 		.answer_pings = true,
 		.in_room = IN_ROOM,
-		.in = malloc(IN_ROOM) };
+		.in = malloc(IN_ROOM)};
 	snprintf(p->initiator, sizeof(p->initiator), "iqn.2026-11.io.berth.test:peer");
 	peers = p;
 	return p;
@@ -188,7 +188,8 @@ static void check_numbers(struct peer *p, const struct peer_pdu *pdu)
 			statsn, p->expstatsn, peer_describe(pdu));
 		p->expstatsn = statsn + 1;
 	}
-	EXPECT(!peer_strict || (int32_t)(max - exp) >= -1, "MaxCmdSN %u is below ExpCmdSN %u - 1", max, exp);
+	EXPECT(!peer_strict || (int32_t)(max - exp) >= -1, "MaxCmdSN %u is below ExpCmdSN %u - 1",
+		max, exp);
 	if (p->numbered) {
 		EXPECT((int32_t)(exp - p->expcmdsn) >= 0, "ExpCmdSN moved back from %u to %u",
 			p->expcmdsn, exp);
@@ -204,7 +205,7 @@ static void check_numbers(struct peer *p, const struct peer_pdu *pdu)
 static bool is_ping(const struct peer_pdu *pdu)
 {
 	return pdu_get(pdu, OPCODE) == PEER_NOP_IN && pdu_get(pdu, ITT) == PEER_NONE &&
-		pdu_get(pdu, TTT) != PEER_NONE;
+	       pdu_get(pdu, TTT) != PEER_NONE;
 }
 
 static void answer_ping(struct peer *p, const struct peer_pdu *ping)
@@ -261,8 +262,8 @@ void peer_recv(struct peer *p, struct peer_pdu *pdu)
 void peer_expect(struct peer *p, struct peer_pdu *pdu, uint8_t opcode)
 {
 	peer_recv(p, pdu);
-	EXPECT(pdu_get(pdu, OPCODE) == opcode, "got %s, expected opcode 0x%02x",
-		peer_describe(pdu), opcode);
+	EXPECT(pdu_get(pdu, OPCODE) == opcode, "got %s, expected opcode 0x%02x", peer_describe(pdu),
+		opcode);
 }
 
 void peer_expect_close(struct peer *p)
@@ -287,7 +288,7 @@ void peer_expect_nothing(struct peer *p, int ms)
 /* --- out --- */
 void peer_set_cut(struct peer *p, const struct peer_cut *cut)
 {
-	p->cut = cut ? *cut : (struct peer_cut){ 0 };
+	p->cut = cut ? *cut : (struct peer_cut){0};
 	p->cut_sent = 0;
 }
 
@@ -320,8 +321,8 @@ static void push(struct peer *p, const uint8_t *buf, size_t len)
 
 		if (n == -ETIMEDOUT) {
 			fill(p, 0);
-			EXPECT(now_ms() - last < p->timeout_ms,
-				"the target took no byte for %d ms", p->timeout_ms);
+			EXPECT(now_ms() - last < p->timeout_ms, "the target took no byte for %d ms",
+				p->timeout_ms);
 		} else if (n < 0) {
 			p->broken = true;
 		} else {
@@ -339,8 +340,8 @@ static void push_cut(struct peer *p)
 		push(p, p->out + at, piece);
 		p->cut_sent += piece;
 		if (p->cut.delay_us)
-			nanosleep(&(struct timespec){ p->cut.delay_us / 1000000,
-					  p->cut.delay_us % 1000000 * 1000 },
+			nanosleep(&(struct timespec){p->cut.delay_us / 1000000,
+					  p->cut.delay_us % 1000000 * 1000},
 				NULL);
 	}
 	p->out_len = 0;
@@ -379,7 +380,7 @@ void peer_send_bytes(struct peer *p, const void *buf, size_t len)
 void peer_pdu(struct peer *p, struct peer_pdu *pdu, uint8_t opcode, uint8_t flags, uint32_t itt,
 	const void *data, uint32_t data_len)
 {
-	*pdu = (struct peer_pdu){ .data = data, .data_len = data_len };
+	*pdu = (struct peer_pdu){.data = data, .data_len = data_len};
 	pdu_set(pdu, OPCODE, opcode);
 	pdu_set(pdu, FLAGS, flags);
 	pdu_set(pdu, DATA_LEN, data_len);
@@ -413,11 +414,11 @@ const char *peer_describe(const struct peer_pdu *pdu)
 	static const struct {
 		uint8_t op;
 		const char *name;
-	} names[] = { { PEER_NOP_IN, "NOP-In" }, { PEER_RESPONSE, "SCSI Response" },
-		{ PEER_TASK_MGMT_RSP, "task management response" },
-		{ PEER_LOGIN_RSP, "Login Response" }, { PEER_TEXT_RSP, "Text Response" },
-		{ PEER_DATA_IN, "Data-In" }, { PEER_LOGOUT_RSP, "Logout Response" },
-		{ PEER_R2T, "R2T" }, { PEER_ASYNC, "Async Message" }, { PEER_REJECT, "Reject" } };
+	} names[] = {{PEER_NOP_IN, "NOP-In"}, {PEER_RESPONSE, "SCSI Response"},
+		{PEER_TASK_MGMT_RSP, "task management response"},
+		{PEER_LOGIN_RSP, "Login Response"}, {PEER_TEXT_RSP, "Text Response"},
+		{PEER_DATA_IN, "Data-In"}, {PEER_LOGOUT_RSP, "Logout Response"}, {PEER_R2T, "R2T"},
+		{PEER_ASYNC, "Async Message"}, {PEER_REJECT, "Reject"}};
 	const char *name = "unknown PDU";
 	struct peer_status st;
 

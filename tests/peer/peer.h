@@ -8,11 +8,12 @@
  *   verbs   peer_login(), peer_send_cmd(), peer_expect_r2t(), peer_read(), peer_write() ...
  *
  * Every wait is bounded. What a good target must always keep is checked on each PDU that comes in:
- * StatSN without a gap, ExpCmdSN and MaxCmdSN never moving back, the window never above its limit, no
- * data segment above what was declared, DataSN, R2TSN and offsets in order. A broken expectation
+ * StatSN without a gap, ExpCmdSN and MaxCmdSN never moving back, the window never above its limit,
+ * no data segment above what was declared, DataSN, R2TSN and offsets in order. A broken expectation
  * goes to peer_on_fail (the scene runner's, or the user's own) and does not return.
  *
- * Thread: one. Ownership: a PDU that was received borrows the peer's buffer until the next one is. */
+ * Thread: one. Ownership: a PDU that was received borrows the peer's buffer until the next one is.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -53,8 +54,8 @@ enum peer_opcode {
 	PEER_ASYNC = 0x32,
 	PEER_REJECT = 0x3f,
 	PEER_IMMEDIATE = 0x40, /* the I bit of the opcode byte */
-	PEER_F = 0x80,         /* of the flags byte */
-	PEER_C = 0x40,         /* of texts */
+	PEER_F = 0x80,	       /* of the flags byte */
+	PEER_C = 0x40,	       /* of texts */
 };
 
 /* --- bytes --- */
@@ -70,12 +71,13 @@ struct peer_transport {
 
 /* How what we send is cut into pieces. */
 struct peer_cut {
-	uint32_t every;     /* pieces of this many bytes; 0: no such cut */
-	const uint64_t *at; /* or: cut at these offsets, counted from peer_set_cut() on, ascending */
+	uint32_t every; /* pieces of this many bytes; 0: no such cut */
+	const uint64_t
+		*at; /* or: cut at these offsets, counted from peer_set_cut() on, ascending */
 	unsigned n_at;
-	uint32_t random;    /* or: pieces of 1 .. random bytes */
+	uint32_t random; /* or: pieces of 1 .. random bytes */
 	uint64_t seed;
-	unsigned delay_us;  /* between pieces */
+	unsigned delay_us; /* between pieces */
 };
 
 /* What is asked for at login; holds the results afterwards. */
@@ -99,21 +101,21 @@ struct peer {
 	bool discovery;
 	uint64_t isid; /* 48 bits */
 	uint16_t tsih, cid;
-	uint64_t lun;  /* as on the wire */
+	uint64_t lun; /* as on the wire */
 
 	/* numbers */
 	uint32_t cmdsn, expstatsn, next_itt;
 	uint32_t expcmdsn, maxcmdsn; /* the target's, latest */
-	bool numbered;               /* the target's numbers are known */
-	bool full;                   /* full feature phase */
+	bool numbered;		     /* the target's numbers are known */
+	bool full;		     /* full feature phase */
 	struct peer_params params;
 
 	/* habits */
 	int timeout_ms;
-	bool answer_pings;  /* answer the target's NOP-In by ourselves (default) */
-	uint32_t segment;   /* longest Data-Out that we send; 0: as long as the target takes */
-	uint64_t odd_seed;  /* nonzero: Data-Outs of random length instead */
-	unsigned n_pings;   /* NOP-Ins of the target seen */
+	bool answer_pings; /* answer the target's NOP-In by ourselves (default) */
+	uint32_t segment;  /* longest Data-Out that we send; 0: as long as the target takes */
+	uint64_t odd_seed; /* nonzero: Data-Outs of random length instead */
+	unsigned n_pings;  /* NOP-Ins of the target seen */
 
 	/* streams */
 	struct peer_cut cut;
@@ -122,7 +124,7 @@ struct peer {
 	size_t out_len, out_room, in_off, in_len, in_room;
 	bool held, ended, broken;
 
-	struct peer_task *tasks; /* started with peer_start() and not finished */
+	struct peer_task *tasks;  /* started with peer_start() and not finished */
 	char text[PEER_TEXT_LEN]; /* what the target said in the last login or text */
 	uint32_t text_len;
 };
@@ -131,15 +133,16 @@ extern bool peer_strict; /* false: let pass the habits of other makers' targets 
 
 /* A peer over any transport; takes ctx. Peers that are still open end with their case. */
 struct peer *peer_new(const struct peer_transport *t, void *ctx);
-struct peer *peer_connect(const char *host, uint16_t port); /* TCP; fails when refused */
+struct peer *peer_connect(const char *host, uint16_t port);	/* TCP; fails when refused */
 struct peer *peer_try_connect(const char *host, uint16_t port); /* NULL when refused */
 void peer_close(struct peer *p);
-void peer_reset(struct peer *p);  /* ends with RST */
+void peer_reset(struct peer *p); /* ends with RST */
 void peer_close_all(void);
 void peer_set_cut(struct peer *p, const struct peer_cut *cut); /* NULL: whole */
 void peer_set_recv_buffer(struct peer *p, int bytes); /* TCP: how much the kernel may hold for us */
 
-/* peer_hold - gather what is sent from now on; peer_flush sends it in one go and ends the gathering. */
+/* peer_hold - gather what is sent from now on; peer_flush sends it in one go and ends the
+ * gathering. */
 void peer_hold(struct peer *p);
 void peer_flush(struct peer *p);
 void peer_send_bytes(struct peer *p, const void *buf, size_t len);
@@ -147,7 +150,8 @@ void peer_send_bytes(struct peer *p, const void *buf, size_t len);
 /* --- PDUs --- */
 struct peer_pdu {
 	uint8_t bhs[PEER_BHS];
-	const uint8_t *ahs, *data; /* sent as they are, whatever the header claims; data is padded */
+	const uint8_t *ahs,
+		*data; /* sent as they are, whatever the header claims; data is padded */
 	uint32_t ahs_len, data_len;
 };
 
@@ -156,7 +160,8 @@ uint64_t peer_get(const uint8_t *bhs, enum peer_field f);
 #define pdu_set(pdu, field, v) peer_put((pdu)->bhs, PF_##field, (v))
 #define pdu_get(pdu, field)    peer_get((pdu)->bhs, PF_##field)
 
-/* peer_pdu - a header with opcode, flags, ITT, the session's numbers (no CmdSN is used up) and a data segment. */
+/* peer_pdu - a header with opcode, flags, ITT, the session's numbers (no CmdSN is used up) and a
+ * data segment. */
 void peer_pdu(struct peer *p, struct peer_pdu *pdu, uint8_t opcode, uint8_t flags, uint32_t itt,
 	const void *data, uint32_t data_len);
 void peer_send(struct peer *p, const struct peer_pdu *pdu);
@@ -164,9 +169,9 @@ uint32_t peer_itt(struct peer *p); /* a fresh one */
 
 enum peer_got { PEER_GOT, PEER_TIMEOUT, PEER_ENDED };
 enum peer_got peer_poll(struct peer *p, struct peer_pdu *pdu, int timeout_ms);
-void peer_recv(struct peer *p, struct peer_pdu *pdu);              /* must come in time */
+void peer_recv(struct peer *p, struct peer_pdu *pdu);			/* must come in time */
 void peer_expect(struct peer *p, struct peer_pdu *pdu, uint8_t opcode); /* and must be this */
-void peer_expect_close(struct peer *p);         /* the stream ends, and nothing comes before */
+void peer_expect_close(struct peer *p); /* the stream ends, and nothing comes before */
 void peer_expect_nothing(struct peer *p, int ms);
 const char *peer_describe(const struct peer_pdu *pdu); /* one line, static buffer */
 
@@ -178,10 +183,13 @@ const char *peer_said(const struct peer *p, const char *key); /* the target's va
 void peer_login_pdu(struct peer *p, struct peer_pdu *pdu, uint8_t flags, unsigned csg, unsigned nsg,
 	const void *text, uint32_t len);
 void peer_send_login(struct peer *p, uint8_t flags, unsigned csg, unsigned nsg, const char *keys);
-/* peer_expect_login - its answer: Status-Class << 8 | Status-Detail; the text is gathered in p->text. */
+/* peer_expect_login - its answer: Status-Class << 8 | Status-Detail; the text is gathered in
+ * p->text. */
 unsigned peer_expect_login(struct peer *p, struct peer_pdu *pdu);
-/* peer_login - the whole of it from stage csg (0 or 1) with p's identity; extra keys may be NULL. */
-unsigned peer_try_login(struct peer *p, unsigned csg, const struct peer_params *want, const char *extra);
+/* peer_login - the whole of it from stage csg (0 or 1) with p's identity; extra keys may be NULL.
+ */
+unsigned peer_try_login(
+	struct peer *p, unsigned csg, const struct peer_params *want, const char *extra);
 void peer_login(struct peer *p, const struct peer_params *want); /* must succeed */
 /* peer_ask - a Text Request, answered to the end; p->text holds the answer. */
 void peer_ask(struct peer *p, const char *keys);
@@ -192,10 +200,10 @@ unsigned peer_try_logout(struct peer *p, unsigned reason, uint16_t cid); /* the 
 struct peer_cmd {
 	uint8_t cdb[16];
 	bool read, write, immediate;
-	bool more;         /* F bit clear: unsolicited Data-Outs follow */
-	uint8_t attr;      /* 0: SIMPLE */
+	bool more;	    /* F bit clear: unsolicited Data-Outs follow */
+	uint8_t attr;	    /* 0: SIMPLE */
 	uint32_t edtl, itt; /* itt 0: a fresh one */
-	const void *data;  /* immediate data */
+	const void *data;   /* immediate data */
 	uint32_t data_len;
 };
 void cdb_rw(uint8_t cdb[16], bool write, uint64_t lba, uint32_t n_blocks); /* the 16-byte forms */
@@ -211,14 +219,14 @@ struct peer_r2t {
 	uint64_t lun;
 };
 void peer_expect_r2t(struct peer *p, uint32_t itt, struct peer_r2t *r);
-void peer_data_out_pdu(struct peer *p, struct peer_pdu *pdu, const struct peer_r2t *r, uint32_t datasn,
-	uint32_t offset, const void *data, uint32_t len, bool final);
+void peer_data_out_pdu(struct peer *p, struct peer_pdu *pdu, const struct peer_r2t *r,
+	uint32_t datasn, uint32_t offset, const void *data, uint32_t len, bool final);
 void peer_send_data_out(struct peer *p, const struct peer_r2t *r, uint32_t datasn, uint32_t offset,
 	const void *data, uint32_t len, bool final);
-/* peer_answer - all Data-Outs of [from, to) of the command's data (base is its byte 0), in one go; F
- * on the last when `to` is the window's end. Returns the next DataSN. */
-uint32_t peer_answer_part(struct peer *p, const struct peer_r2t *r, uint32_t datasn, const uint8_t *base,
-	uint32_t from, uint32_t to);
+/* peer_answer - all Data-Outs of [from, to) of the command's data (base is its byte 0), in one go;
+ * F on the last when `to` is the window's end. Returns the next DataSN. */
+uint32_t peer_answer_part(struct peer *p, const struct peer_r2t *r, uint32_t datasn,
+	const uint8_t *base, uint32_t from, uint32_t to);
 void peer_answer(struct peer *p, const struct peer_r2t *r, const uint8_t *base);
 
 struct peer_status {
@@ -236,7 +244,8 @@ void peer_ping(struct peer *p, uint32_t len); /* NOP-Out; its echo must be the v
 uint32_t peer_send_tmf(struct peer *p, uint8_t function, uint32_t ref_itt, uint32_t ref_cmdsn);
 uint8_t peer_expect_tmf(struct peer *p, uint32_t itt);
 
-/* A command that the peer serves by itself while others run: R2Ts are answered, Data-Ins gathered. */
+/* A command that the peer serves by itself while others run: R2Ts are answered, Data-Ins gathered.
+ */
 struct peer_task {
 	struct peer_cmd cmd;
 	uint8_t *buf; /* [0, cmd.edtl); borrowed */
@@ -256,7 +265,8 @@ void peer_wait_all(struct peer *p);
 void peer_task_rw(struct peer_task *t, bool write, uint64_t lba, uint32_t n_blocks, void *buf);
 
 struct peer_status peer_rw(struct peer *p, bool write, uint64_t lba, uint32_t n_blocks, void *buf);
-void peer_write(struct peer *p, uint64_t lba, uint32_t n_blocks, const void *buf); /* must be GOOD */
+void peer_write(
+	struct peer *p, uint64_t lba, uint32_t n_blocks, const void *buf); /* must be GOOD */
 void peer_read(struct peer *p, uint64_t lba, uint32_t n_blocks, void *buf);
 /* peer_settle - TEST UNIT READY until unit attentions are told. */
 void peer_settle(struct peer *p);
@@ -265,7 +275,7 @@ void peer_settle(struct peer *p);
 extern void (*peer_on_fail)(const char *text); /* must not return */
 _Noreturn void peer_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-#define FAIL(...)         peer_fail(__FILE__, __LINE__, __VA_ARGS__)
+#define FAIL(...)	  peer_fail(__FILE__, __LINE__, __VA_ARGS__)
 #define EXPECT(cond, ...) ((cond) ? (void)0 : FAIL(__VA_ARGS__))
 /* Both sides as unsigned long, in the message by name. */
 #define EXPECT_EQ(a, b)                                                                            \

@@ -1,11 +1,11 @@
 /* scene.h - a program of conversations: TAP on standard output, one case a conversation.
  *
  * Each case gets a server of its own (daemon.h), so that cases are independent: it is started with
- * the row's arguments, the case talks to it, all peers are closed, and then the server must say that
- * nothing is lent, no task and no session is left, and end with status 0 on SIGTERM.
- *   program [-l] [name ...]      only these cases; -l lists them
- * Environment: BERTH (the program), BERTH_ENGINE, BERTH_ARGS (further arguments, by blanks), or BERTH_URL (a
- * target that runs already, to try the verbs on another maker's: cases with `ours` are skipped). */
+ * the row's arguments, the case talks to it, all peers are closed, and then the server must say
+ * that nothing is lent, no task and no session is left, and end with status 0 on SIGTERM. program
+ * [-l] [name ...]      only these cases; -l lists them Environment: BERTH (the program),
+ * BERTH_ENGINE, BERTH_ARGS (further arguments, by blanks), or BERTH_URL (a target that runs
+ * already, to try the verbs on another maker's: cases with `ours` are skipped). */
 #pragma once
 
 #include <stddef.h>
@@ -16,12 +16,16 @@
 struct scene_case {
 	const char *name;
 	void (*run)(struct daemon *d);
-	const char *args[10];  /* further ones of `berth serve` */
-	const char *ram;       /* size of the RAM disk; NULL: "64M" */
-	uint64_t file;         /* serve a file of this many bytes instead */
-	bool ours;             /* looks at counters, or asks for what only Berth promises */
+	const char *args[10]; /* further ones of `berth serve` */
+	const char *ram;      /* size of the RAM disk; NULL: "64M" */
+	uint64_t file;	      /* serve a file of this many bytes instead */
+	const void *arg;      /* the row's own; in d->arg */
+	bool ours;	      /* looks at counters, or asks for what only Berth promises */
 };
-#define CASE(fn, ...) { .name = #fn, .run = fn, ##__VA_ARGS__ }
+#define CASE(fn, ...)                                                                              \
+	{                                                                                          \
+		.name = #fn, .run = fn, ##__VA_ARGS__                                              \
+	}
 
 int scene_main(const struct scene_case *cases, size_t n_cases, int argc, char **argv);
 #define SCENES(cases)                                                                              \

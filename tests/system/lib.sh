@@ -212,11 +212,13 @@ value() {
 
 # cpu_ticks NAME - user and system time of the server so far, in clock ticks.
 cpu_ticks() {
+	is_running "$1" || fail "no server is running" || return 1
 	sed 's/.*) //' "/proc/$(pid_of "$1")/stat" | awk '{ print $12 + $13 }'
 }
 
 # resident NAME - KiB of memory that the server holds, shared memory included.
 resident() {
+	is_running "$1" || fail "no server is running" || return 1
 	awk '/^VmRSS:/ { print $2 }' "/proc/$(pid_of "$1")/status"
 }
 

@@ -1,4 +1,5 @@
-/* login.c - conversations of the login phase: good ones at both stages, and everything that is not one. */
+/* login.c - conversations of the login phase: good ones at both stages, and everything that is not
+ * one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +44,8 @@ static void both_stages(struct daemon *d)
 
 static void byte_by_byte(struct daemon *d)
 {
-	log_in_from(d, 0, &(struct peer_cut){ .every = 1 });
-	log_in_from(d, 1, &(struct peer_cut){ .every = 47, .delay_us = 200 });
+	log_in_from(d, 0, &(struct peer_cut){.every = 1});
+	log_in_from(d, 1, &(struct peer_cut){.every = 47, .delay_us = 200});
 }
 
 static void security_stage_to_full_feature(struct daemon *d)
@@ -53,8 +54,8 @@ static void security_stage_to_full_feature(struct daemon *d)
 	struct peer_pdu pdu;
 	char keys[600];
 
-	snprintf(keys, sizeof(keys), "%sSessionType=Normal\nTargetName=%s\nAuthMethod=None\n", NAMES,
-		d->iqn);
+	snprintf(keys, sizeof(keys), "%sSessionType=Normal\nTargetName=%s\nAuthMethod=None\n",
+		NAMES, d->iqn);
 	peer_send_login(p, PEER_F, 0, 3, keys);
 	EXPECT_EQ(peer_expect_login(p, &pdu), 0);
 	EXPECT_EQ(pdu_get(&pdu, FLAGS) & (PEER_F | 15), PEER_F | 3);
@@ -76,7 +77,8 @@ static void continued_text(struct daemon *d)
 	uint32_t len;
 
 	snprintf(keys, sizeof(keys),
-		"%sTargetName=%s\nSessionType=Normal\nInitialR2T=Yes\nImmediateData=No\n", NAMES, d->iqn);
+		"%sTargetName=%s\nSessionType=Normal\nInitialR2T=Yes\nImmediateData=No\n", NAMES,
+		d->iqn);
 	len = peer_text(text, sizeof(text), keys);
 	for (uint32_t at = 0, piece = 29; at < len; at += piece) {
 		bool last = at + piece >= len;
@@ -100,9 +102,10 @@ static void answers(struct daemon *d)
 	static const struct {
 		const char *said, *key, *heard;
 	} rows[] = {
-		{ "X-com.example.colour=blue\n", "X-com.example.colour", "NotUnderstood" },
-		{ "Colour=blue\n", "Colour", "NotUnderstood" },
-		{ "IFMarker=No\n", "IFMarker", "Reject" }, /* 13.25: obsolete, Reject or NotUnderstood */
+		{"X-com.example.colour=blue\n", "X-com.example.colour", "NotUnderstood"},
+		{"Colour=blue\n", "Colour", "NotUnderstood"},
+		{"IFMarker=No\n", "IFMarker",
+			"Reject"}, /* 13.25: obsolete, Reject or NotUnderstood */
 	};
 	struct peer_params want = peer_params_default();
 
@@ -122,9 +125,9 @@ static void answers(struct daemon *d)
 /* Outside its range a value is answered with Reject, or the login fails; it is never taken. */
 static void values_out_of_range(struct daemon *d)
 {
-	static const char *const said[] = { "MaxConnections=0\n", "DefaultTime2Wait=99999\n",
+	static const char *const said[] = {"MaxConnections=0\n", "DefaultTime2Wait=99999\n",
 		"ErrorRecoveryLevel=7\n", "MaxOutstandingR2T=0\n", "DataPDUInOrder=Perhaps\n",
-		"HeaderDigest=MD5\n" };
+		"HeaderDigest=MD5\n"};
 
 	for (unsigned i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
 		struct peer *p = daemon_connect(d);
@@ -132,8 +135,8 @@ static void values_out_of_range(struct daemon *d)
 		const char *heard;
 		struct peer_pdu pdu;
 
-		snprintf(keys, sizeof(keys), "%sTargetName=%s\nSessionType=Normal\n%s", NAMES, d->iqn,
-			said[i]);
+		snprintf(keys, sizeof(keys), "%sTargetName=%s\nSessionType=Normal\n%s", NAMES,
+			d->iqn, said[i]);
 		snprintf(key, sizeof(key), "%.*s", (int)strcspn(said[i], "="), said[i]);
 		peer_send_login(p, 0, 1, 0, keys);
 		if (peer_expect_login(p, &pdu) == 0) {
@@ -159,7 +162,8 @@ static void discovery(struct daemon *d)
 	for (unsigned i = 0; i < 2; i++) {
 		peer_ask(p, i ? named : "SendTargets=All");
 		found = peer_said(p, "TargetName");
-		EXPECT(found && !strcmp(found, d->iqn), "TargetName is %s", found ? found : "missing");
+		EXPECT(found && !strcmp(found, d->iqn), "TargetName is %s",
+			found ? found : "missing");
 		found = peer_said(p, "TargetAddress");
 		EXPECT(found && !strncmp(found, here, strlen(here)) && found[strlen(here)],
 			"TargetAddress is %s, expected %sTAG", found ? found : "missing", here);
@@ -173,14 +177,15 @@ static void commands_in_discovery(struct daemon *d)
 {
 	struct peer_params want = peer_params_default();
 	struct peer *p = daemon_connect(d);
-	struct peer_cmd c = { 0 };
+	struct peer_cmd c = {0};
 	struct peer_pdu pdu;
 
 	p->discovery = true;
 	EXPECT_EQ(peer_try_login(p, 0, &want, NULL), 0);
 	peer_cmd_pdu(p, &pdu, &c);
 	peer_send(p, &pdu);
-	p->cmdsn--; /* RFC 7143 4.2.2.1: a PDU that is rejected uses up its number or not: go on either way */
+	p->cmdsn--; /* RFC 7143 4.2.2.1: a PDU that is rejected uses up its number or not: go on
+		       either way */
 	peer_expect_reject(p, 0, &pdu);
 	p->cmdsn = p->expcmdsn;
 	peer_logout(p);
@@ -286,8 +291,8 @@ static void ends(struct peer *p)
 
 static void garbage(struct daemon *d)
 {
-	static const char *const texts[] = { "no pair at all", "=value", "Key", "\n\n\n",
-		"InitiatorName=a\nInitiatorName=b", "\x01\x02=\x03" };
+	static const char *const texts[] = {"no pair at all", "=value", "Key", "\n\n\n",
+		"InitiatorName=a\nInitiatorName=b", "\x01\x02=\x03"};
 	uint8_t noise[1024];
 	struct peer *p;
 
@@ -320,8 +325,8 @@ static void garbage(struct daemon *d)
 /* RFC 7143 6.1: before a login nothing but a login; once it has begun, a status 020b tells so. */
 static void other_pdu_first(struct daemon *d)
 {
-	static const uint8_t opcodes[] = { PEER_NOP_OUT, PEER_COMMAND, PEER_DATA_OUT, PEER_LOGOUT,
-		PEER_TEXT, PEER_SNACK, PEER_LOGIN_RSP, 0x1e };
+	static const uint8_t opcodes[] = {PEER_NOP_OUT, PEER_COMMAND, PEER_DATA_OUT, PEER_LOGOUT,
+		PEER_TEXT, PEER_SNACK, PEER_LOGIN_RSP, 0x1e};
 	struct peer *p;
 	struct peer_pdu pdu;
 	char keys[400];
@@ -343,14 +348,15 @@ static void other_pdu_first(struct daemon *d)
 
 static void segment_too_long(struct daemon *d)
 {
-	static const uint32_t lens[] = { 8193, 65536, 0xffffff };
+	static const uint32_t lens[] = {8193, 65536, 0xffffff};
 	struct peer_pdu pdu;
 
 	for (unsigned i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 		struct peer *p = daemon_connect(d);
 
 		peer_login_pdu(p, &pdu, PEER_F, 1, 3, NULL, 0);
-		pdu_set(&pdu, DATA_LEN, lens[i]); /* 13.12: 8192 until something else was declared */
+		pdu_set(&pdu, DATA_LEN,
+			lens[i]); /* 13.12: 8192 until something else was declared */
 		peer_send(p, &pdu);
 		ends(p);
 	}
@@ -394,7 +400,8 @@ static void logins_cut_short(struct daemon *d)
 }
 
 /* --- several sessions --- */
-/* Same names, same ISID, TSIH 0: the old session is gone before the new login is answered (6.3.5). */
+/* Same names, same ISID, TSIH 0: the old session is gone before the new login is answered (6.3.5).
+ */
 static void reinstatement(struct daemon *d)
 {
 	struct peer_params want = peer_params_default();

@@ -1,5 +1,5 @@
-/* rw.c - good conversations of the full feature phase: reads and writes with every parameter, residuals,
- * command order and window, ping, text, logout, task management. */
+/* rw.c - good conversations of the full feature phase: reads and writes with every parameter,
+ * residuals, command order and window, ping, text, logout, task management. */
 #include <stdio.h>
 #include <string.h>
 #include "scene.h"
@@ -20,7 +20,7 @@ static void round_trip(struct peer *p, uint64_t lba, uint32_t n, uint64_t seed)
 
 static void one_variation(struct daemon *d, const struct peer_params *want, uint64_t seed)
 {
-	static const uint32_t n_blocks[] = { 1, 7, 200 };
+	static const uint32_t n_blocks[] = {1, 7, 200};
 	struct peer *p = daemon_connect(d);
 
 	EXPECT_EQ(peer_try_login(p, seed & 1, want, NULL), 0);
@@ -33,17 +33,17 @@ static void one_variation(struct daemon *d, const struct peer_params *want, uint
 /* All combinations; a failure names the login it broke with. */
 static void parameter_variations(struct daemon *d, bool initial_r2t, bool immediate_data)
 {
-	static const uint32_t firsts[] = { 512, 4096, 65536 }, bursts[] = { 1024, 65536, 1 << 20 };
-	static const uint32_t r2ts[] = { 1, 4, 32 }, segments[] = { 512, 8192, 262144 };
+	static const uint32_t firsts[] = {512, 4096, 65536}, bursts[] = {1024, 65536, 1 << 20};
+	static const uint32_t r2ts[] = {1, 4, 32}, segments[] = {512, 8192, 262144};
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < 81; i++) {
-		struct peer_params want = { .initial_r2t = initial_r2t,
+		struct peer_params want = {.initial_r2t = initial_r2t,
 			.immediate_data = immediate_data,
 			.first_burst = firsts[i % 3],
 			.max_burst = bursts[i / 3 % 3],
 			.max_r2t = r2ts[i / 9 % 3],
-			.max_recv_data = segments[i / 27] };
+			.max_recv_data = segments[i / 27]};
 
 		if (want.first_burst > want.max_burst)
 			continue; /* 13.14: not lawful */
@@ -76,8 +76,8 @@ static void variations_immediate_and_unsolicited(struct daemon *d)
 
 static void sizes_up_to_16_mib(struct daemon *d)
 {
-	static const uint32_t n_blocks[] = { 1, 2, 7, 8, 9, 63, 64, 65, 255, 256, 257, 2048, 2049, 16384,
-		32767, 32768 };
+	static const uint32_t n_blocks[] = {
+		1, 2, 7, 8, 9, 63, 64, 65, 255, 256, 257, 2048, 2049, 16384, 32767, 32768};
 	struct peer_params want = peer_params_default();
 	struct peer *p;
 
@@ -94,7 +94,8 @@ static void above_16_mib(struct daemon *d)
 	struct peer *p = daemon_peer(d, NULL);
 	uint32_t n = 16 * MIB / BLOCK + 1;
 
-	peer_expect_sense(p, peer_send_write(p, 0, n), 5, 0x24, 0); /* SBC-3: MAXIMUM TRANSFER LENGTH */
+	peer_expect_sense(
+		p, peer_send_write(p, 0, n), 5, 0x24, 0); /* SBC-3: MAXIMUM TRANSFER LENGTH */
 	peer_expect_sense(p, peer_send_read(p, 0, n), 5, 0x24, 0);
 	round_trip(p, 0, 8, 1);
 }
@@ -122,8 +123,8 @@ static void status_in_the_last_data_in(struct daemon *d)
 }
 
 /* --- residuals (RFC 7143 11.4.5) --- */
-static struct peer_status rw_with_edtl(struct peer *p, bool write, uint64_t lba, uint32_t n_blocks,
-	uint32_t edtl, void *buf)
+static struct peer_status rw_with_edtl(
+	struct peer *p, bool write, uint64_t lba, uint32_t n_blocks, uint32_t edtl, void *buf)
 {
 	struct peer_task t;
 
@@ -138,7 +139,7 @@ static void underflow(struct daemon *d)
 {
 	struct peer *p = daemon_peer(d, NULL);
 	uint8_t *fresh = scene_alloc(8192), *now = scene_alloc(8192);
-	struct peer_task t = { .buf = now, .cmd = { .read = true, .edtl = 512 } };
+	struct peer_task t = {.buf = now, .cmd = {.read = true, .edtl = 512}};
 	struct peer_status st;
 
 	round_trip(p, 0, 16, 1);
@@ -181,7 +182,7 @@ static void command_order(struct daemon *d)
 {
 	struct peer_params want = peer_params_default();
 	uint8_t first[BLOCK], second[BLOCK], now[BLOCK];
-	struct peer_cmd c = { .write = true, .edtl = BLOCK, .data_len = BLOCK };
+	struct peer_cmd c = {.write = true, .edtl = BLOCK, .data_len = BLOCK};
 	struct peer_pdu one, two;
 	struct peer *p;
 	uint32_t itt_one, itt_two;
@@ -208,7 +209,7 @@ static void command_order(struct daemon *d)
 static void immediate_commands(struct daemon *d)
 {
 	struct peer *p = daemon_peer(d, NULL);
-	struct peer_cmd c = { .immediate = true };
+	struct peer_cmd c = {.immediate = true};
 	uint32_t exp;
 
 	peer_ping(p, 0);
@@ -236,15 +237,17 @@ static void window_is_bounded(struct daemon *d)
 			peer_send_write(p, n * 8, 8);
 			n++;
 		}
-		if (peer_poll(p, &pdu, (int32_t)(p->maxcmdsn - p->cmdsn) >= 0 ? 0 : 300) != PEER_GOT) {
+		if (peer_poll(p, &pdu, (int32_t)(p->maxcmdsn - p->cmdsn) >= 0 ? 0 : 300) !=
+			PEER_GOT) {
 			if ((int32_t)(p->maxcmdsn - p->cmdsn) < 0)
 				break;
 			continue;
 		}
 		EXPECT_EQ(pdu_get(&pdu, OPCODE), PEER_R2T);
-		r2ts[n_r2ts++] = (struct peer_r2t){ .itt = (uint32_t)pdu_get(&pdu, ITT),
-			.ttt = (uint32_t)pdu_get(&pdu, TTT), .length = (uint32_t)pdu_get(&pdu, DESIRED),
-			.lun = p->lun };
+		r2ts[n_r2ts++] = (struct peer_r2t){.itt = (uint32_t)pdu_get(&pdu, ITT),
+			.ttt = (uint32_t)pdu_get(&pdu, TTT),
+			.length = (uint32_t)pdu_get(&pdu, DESIRED),
+			.lun = p->lun};
 	}
 	EXPECT(n >= 2 && n <= PEER_WINDOW, "%u commands are under way", n);
 	for (unsigned i = 0, good = 0; good < n;) {
@@ -257,13 +260,14 @@ static void window_is_bounded(struct daemon *d)
 		}
 		peer_recv(p, &pdu);
 		if (pdu_get(&pdu, OPCODE) == PEER_R2T) {
-			r2ts[n_r2ts++] = (struct peer_r2t){ .itt = (uint32_t)pdu_get(&pdu, ITT),
+			r2ts[n_r2ts++] = (struct peer_r2t){.itt = (uint32_t)pdu_get(&pdu, ITT),
 				.ttt = (uint32_t)pdu_get(&pdu, TTT),
-				.length = (uint32_t)pdu_get(&pdu, DESIRED), .lun = p->lun };
+				.length = (uint32_t)pdu_get(&pdu, DESIRED),
+				.lun = p->lun};
 			continue;
 		}
-		EXPECT(pdu_get(&pdu, OPCODE) == PEER_RESPONSE && pdu_get(&pdu, STATUS) == 0, "got %s",
-			peer_describe(&pdu));
+		EXPECT(pdu_get(&pdu, OPCODE) == PEER_RESPONSE && pdu_get(&pdu, STATUS) == 0,
+			"got %s", peer_describe(&pdu));
 		good++;
 	}
 	peer_read(p, 0, n * 8, now);
@@ -300,10 +304,11 @@ static void pipelined(struct daemon *d)
 	peer_logout(p);
 }
 
-/* As many R2Ts as were agreed come without a byte of data; their windows are answered last first. */
+/* As many R2Ts as were agreed come without a byte of data; their windows are answered last first.
+ */
 static void r2ts_outstanding(struct daemon *d)
 {
-	static const uint32_t agreed[] = { 1, 3, 8, 32 };
+	static const uint32_t agreed[] = {1, 3, 8, 32};
 	enum { LEN = 256 << 10, WINDOW = 8192 };
 
 	for (unsigned i = 0; i < sizeof(agreed) / sizeof(agreed[0]); i++) {
@@ -367,7 +372,7 @@ static void text_in_full_feature(struct daemon *d)
 	struct peer *p = daemon_peer(d, NULL);
 	const char *name;
 
-	peer_ask(p, "SendTargets=\n"); /* the empty value asks for this session's target (13.5.1... annex C) */
+	peer_ask(p, "SendTargets=\n"); /* the empty value: this session's target (appendix C) */
 	name = peer_said(p, "TargetName");
 	EXPECT(name && !strcmp(name, d->iqn), "TargetName is %s", name ? name : "missing");
 	peer_ask(p, "X-strange=1\n");
@@ -380,10 +385,10 @@ static void logout_reasons(struct daemon *d)
 {
 	struct peer *p = daemon_peer(d, NULL);
 
-	EXPECT_EQ(peer_try_logout(p, 2, p->cid), 2);      /* recovery: not supported at level 0 */
+	EXPECT_EQ(peer_try_logout(p, 2, p->cid), 2);	  /* recovery: not supported at level 0 */
 	EXPECT_EQ(peer_try_logout(p, 1, p->cid + 7u), 1); /* CID not found */
 	round_trip(p, 0, 8, 1);
-	EXPECT_EQ(peer_try_logout(p, 1, p->cid), 0);      /* this connection */
+	EXPECT_EQ(peer_try_logout(p, 1, p->cid), 0); /* this connection */
 	peer_expect_close(p);
 	p = daemon_peer(d, NULL);
 	peer_logout(p);
@@ -391,13 +396,14 @@ static void logout_reasons(struct daemon *d)
 
 static void task_management(struct daemon *d)
 {
-	static const uint8_t unsupported[] = { 3, 6, 7, 8, 14, 63 };
+	static const uint8_t unsupported[] = {3, 6, 7, 8, 14, 63};
 	struct peer *p = daemon_peer(d, NULL);
 	uint64_t lun = p->lun;
 
 	/* ABORT TASK of a task long gone: 1, the task does not exist */
 	EXPECT_EQ(peer_expect_tmf(p, peer_send_tmf(p, 1, 0x1234, p->cmdsn - 1)), 1);
-	EXPECT_EQ(peer_expect_tmf(p, peer_send_tmf(p, 5, PEER_NONE, 0)), 0); /* LOGICAL UNIT RESET */
+	EXPECT_EQ(
+		peer_expect_tmf(p, peer_send_tmf(p, 5, PEER_NONE, 0)), 0); /* LOGICAL UNIT RESET */
 	peer_settle(p);
 	p->lun = (uint64_t)99 << 48;
 	EXPECT_EQ(peer_expect_tmf(p, peer_send_tmf(p, 5, PEER_NONE, 0)), 2); /* no such LUN */
@@ -413,7 +419,7 @@ static void task_management(struct daemon *d)
 static void no_such_lun(struct daemon *d)
 {
 	struct peer *p = daemon_peer(d, NULL);
-	struct peer_cmd c = { 0 };
+	struct peer_cmd c = {0};
 
 	p->lun = (uint64_t)77 << 48;
 	peer_expect_sense(p, peer_send_cmd(p, &c), 5, 0x25, 0);

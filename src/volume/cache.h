@@ -1,0 +1,47 @@
+/* cache.h - clean pages of file volumes in the arena that they share, and who gives way.
+ *
+ * One cache an arena, shared by all file volumes on it. A page enters a volume's map when it has
+ * been read, or written through; the cache notes whose it is. A clock's hand goes over the arena's
+ * page numbers, not over a list: pages that were read since it last went by (ENTRY_USED) are spared
+ * once, pages that somebody pins are left alone, the others leave the map. Since neighbours in the
+ * arena leave one after the other, what is set free is in long runs.
+ *
+ * Some pages are kept open at all times (cache_tidy), so that landings and promises find room
+ * without a scan. When there is none: a landing is told VOL_FULL and waits at the arena; a fetch (a
+ * read, or the base of a partial page) holds nothing and is starved here. Whoever gives something
+ * back calls cache_event(), which evicts for both.
+ *
+ * Thread: every call from any thread, with no lock of the map held (except cache_note). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "arena.h"
+
+struct cache;
+struct vol_work;
+struct volume;
+
+int cache_get(struct cache **cp, struct arena *a); /* -ENOMEM */
+struct cache *cache_put(struct cache *c);	   /* NULL */
+
+/* cache_note - the page is now the content of page `at` of v; under the map's lock. */
+void cache_note(struct cache *c, uint32_t page, struct volume *v, uint64_t at);
+/* cache_forget - the volume goes: all its pages leave. */
+void cache_forget(struct cache *c, struct volume *v);
+
+/* cache_make_room - evict n pages, or as many as can be; how many. Goes round twice at most. */
+uint32_t cache_make_room(struct cache *c, uint32_t n);
+/* cache_tidy - a few steps towards the open pages that there should be. */
+void cache_tidy(struct cache *c);
+
+/* cache_want - a landing did not get its n pages. */
+void cache_want(struct cache *c, uint32_t n);
+/* cache_starve - w->resume() comes when there may be pages; false: nothing holds any that could
+ * come back. */
+bool cache_starve(struct cache *c, struct vol_work *w, bool front);
+/* cache_hold, cache_release - somebody has pages that will come back: an extent under way, a
+ * landing, a pinned read. cache_release() is an event. */
+void cache_hold(struct cache *c);
+void cache_release(struct cache *c);
+void cache_event(struct cache *c);

@@ -1,0 +1,405 @@
+/* pageio.c - versions, records, extents (see pageio.h).
+ *
+ * Three steps, each under the locks of its own range and with no lock between them: attach (a
+ * commit gives each page a version; idle pages are marked busy and listed), extent_end (a request
+ * has ended: fills are put in place, versions become durable, what waits is marked and listed),
+ * show (nothing is owed: the versions become what readers see). Lists of marked records are then
+ * sent, neighbours in one request.
+ *
+ * A marked record belongs to whoever marked it, until the request has ended; others add to its
+ * lists under the lock and touch nothing else of it. */
+#include "pageio.h"
+
+#include <errno.h>
+#include <string.h>
+#include "cache.h"
+#include "log.h"
+
+/* What a step leaves to be done when its locks are off. */
+struct after {
+	struct volume *v;
+	struct io *io;
+	struct list launch;	       /* page_rec.launch */
+	struct list ready;	       /* works that owe nothing any more */
+	struct list home;	       /* works that go on */
+	uint32_t give[2 * ARRAY_ROOM]; /* what was shown, and what is not */
+	uint32_t n_give;
+};
+
+static void after_init(struct after *a, struct volume *v, struct io *io)
+{
+	a->v = v;
+	a->io = io;
+	list_init(&a->launch);
+	list_init(&a->ready);
+	list_init(&a->home);
+	a->n_give = 0;
+}
+
+static void after_give(struct after *a)
+{
+	struct give g = {.v = a->v};
+
+	for (uint32_t i = 0; i < a->n_give; i++)
+		give_page(&g, a->give[i]);
+	give_end(&g);
+	a->n_give = 0;
+}
+
+static void after_home(struct after *a)
+{
+	struct list *node;
+
+	while ((node = list_pop(&a->home)))
+		work_home(list_entry(node, struct vol_work, link), a->io);
+}
+
+/* --- records, under the lock of their page --- */
+static struct page_ver *oldest_ver(const struct page_rec *r)
+{
+	return list_empty(&r->vers) ? NULL : list_first(&r->vers, struct page_ver, link);
+}
+
+static struct page_ver *newest_ver(const struct page_rec *r)
+{
+	return list_empty(&r->vers) ? NULL : list_entry(r->vers.prev, struct page_ver, link);
+}
+
+uint32_t entry_newest(const struct volume *v, entry_t e)
+{
+	const struct page_ver *ver = NULL;
+
+	if (entry_state(e) == ENTRY_BUSY) {
+		ver = newest_ver(entry_rec(e));
+		e = entry_shown(e);
+	}
+	if (ver)
+		return ver->page;
+	if (entry_state(e) == ENTRY_CLEAN)
+		return entry_page(e);
+	return v->backend ? PAGE_NONE : PAGE_ZERO;
+}
+
+struct page_rec *page_rec_get(struct volume *v, uint64_t at)
+{
+	entry_t e = map_get(&v->map, at);
+	struct page_rec *r;
+
+	if (entry_state(e) == ENTRY_BUSY)
+		return entry_rec(e);
+	r = freelist_get(FREE_REC);
+	check(r); /* reserved */
+	r->at = at;
+	r->shown = e & ~(entry_t)ENTRY_USED;
+	list_init(&r->vers);
+	list_init(&r->waits);
+	list_init(&r->launch);
+	r->busy = PAGE_IDLE;
+	r->flying = NULL;
+	map_set(&v->map, at, entry_busy(r));
+	return r;
+}
+
+static void retire_if_idle(struct volume *v, struct page_rec *r)
+{
+	if (r->busy != PAGE_IDLE || !list_empty(&r->vers))
+		return;
+	check(list_empty(&r->waits));
+	map_set(&v->map, r->at, r->shown);
+	freelist_put(FREE_REC, r);
+}
+
+static void mark_fly(struct page_rec *r, struct page_ver *ver, struct list *launch)
+{
+	r->flying = ver;
+	r->busy = ver->page != PAGE_ZERO ? PAGE_WRITE : ver->w->unmap ? PAGE_PUNCH : PAGE_ZEROING;
+	list_push_back(launch, &r->launch);
+}
+
+/* `shown` has changed, or a fill has failed. */
+static void wake_waits(struct page_rec *r, int error, struct after *a)
+{
+	struct list *node;
+
+	while ((node = list_pop(&r->waits))) {
+		struct page_wait *wait = list_entry(node, struct page_wait, link);
+		struct vol_work *w = wait->w;
+
+		if (error)
+			__atomic_store_n(&w->error, error, __ATOMIC_RELAXED);
+		else if (entry_state(r->shown) == ENTRY_CLEAN) {
+			arena_ref(a->v->arena, entry_page(r->shown), 1);
+			*wait->pin = entry_page(r->shown);
+		}
+		freelist_put(FREE_WAIT, wait);
+		if (!__atomic_sub_fetch(&w->n_waits, 1, __ATOMIC_ACQ_REL))
+			list_push_back(&a->home, &w->link);
+	}
+}
+
+static void pay(struct vol_work *w, struct after *a)
+{
+	if (!__atomic_sub_fetch(&w->n_owed, 1, __ATOMIC_ACQ_REL))
+		list_push_back(&a->ready, &w->link);
+}
+
+/* --- attach --- */
+int pageio_reserve(const struct vol_work *w)
+{
+	int r = freelist_reserve(FREE_REC, w->n);
+
+	return r ? r : freelist_reserve(FREE_VER, w->n);
+}
+
+void pageio_attach(struct vol_work *w, struct list *launch)
+{
+	struct volume *v = w->v;
+	struct page_walk walk = {w->fresh.runs};
+	uint32_t n_owed = 0;
+
+	for (uint32_t i = 0; i < w->n; i++) {
+		struct page_rec *r = page_rec_get(v, w->first + i);
+		struct page_ver *ver = freelist_get(FREE_VER);
+
+		check(ver); /* reserved */
+		ver->w = w;
+		ver->page = w->constant ? w->pattern : page_next(&walk);
+		ver->durable = false;
+		if (w->constant && ver->page != PAGE_ZERO)
+			arena_ref(v->arena, ver->page, 1);
+		n_owed += list_empty(&r->vers) ? 1 : 2;
+		list_push_back(&r->vers, &ver->link);
+		if (r->busy == PAGE_IDLE)
+			mark_fly(r, ver, launch);
+	}
+	/* Whoever could count it down needs a lock that we hold. */
+	w->n_owed = n_owed;
+	sync_begin(w);
+}
+
+/* --- show --- */
+static void show_page(struct vol_work *w, struct page_rec *r, bool failed, struct after *a)
+{
+	struct volume *v = w->v;
+	struct page_ver *ver = oldest_ver(r);
+
+	check(ver && ver->w == w && ver->durable);
+	list_remove(&ver->link);
+	if (entry_state(r->shown) == ENTRY_CLEAN)
+		a->give[a->n_give++] = entry_page(r->shown);
+	if (failed || w->constant) {
+		/* What the disk holds; a shared pattern page can be in no cache slot. */
+		r->shown = ENTRY_HOME;
+		if (ver->page != PAGE_ZERO)
+			a->give[a->n_give++] = ver->page;
+	} else {
+		r->shown = entry_clean(ver->page);
+		cache_note(v->cache, ver->page, v, r->at);
+	}
+	freelist_put(FREE_VER, ver);
+	wake_waits(r, 0, a);
+	if (oldest_ver(r))
+		pay(oldest_ver(r)->w, a);
+	retire_if_idle(v, r);
+}
+
+static void show(struct vol_work *w, struct after *a)
+{
+	struct volume *v = w->v;
+	bool failed = __atomic_load_n(&w->error, __ATOMIC_RELAXED) != 0;
+
+	map_lock(&v->map, w->first, w->n);
+	for (uint32_t i = 0; i < w->n; i++)
+		show_page(w, entry_rec(map_get(&v->map, w->first + i)), failed, a);
+	map_unlock(&v->map, w->first, w->n);
+	after_give(a);
+	if (w->constant && w->pattern == PAGE_ZERO)
+		sync_loosen(v);
+	sync_end(w, &a->home);
+	list_push_back(&a->home, &w->link);
+}
+
+/* --- a request has ended --- */
+static void fill_end(struct page_rec *r, int error, struct after *a)
+{
+	check(entry_state(r->shown) == ENTRY_HOME);
+	if (error) {
+		a->give[a->n_give++] = r->fill;
+	} else {
+		r->shown = entry_clean(r->fill);
+		cache_note(a->v->cache, r->fill, a->v, r->at);
+	}
+	wake_waits(r, error, a);
+}
+
+static void write_end(struct page_rec *r, int error, struct after *a)
+{
+	list_for_each_safe (node, tmp, &r->vers) {
+		struct page_ver *ver = list_entry(node, struct page_ver, link);
+		bool last = ver == r->flying;
+
+		if (!ver->durable) {
+			ver->durable = true;
+			if (error)
+				__atomic_store_n(&ver->w->error, error, __ATOMIC_RELAXED);
+			pay(ver->w, a);
+		}
+		if (last)
+			break;
+	}
+	r->flying = NULL;
+}
+
+static void page_end(struct page_rec *r, int error, struct after *a)
+{
+	struct page_ver *newest;
+	enum page_busy was = r->busy;
+
+	r->busy = PAGE_IDLE;
+	if (was == PAGE_FILL)
+		fill_end(r, error, a);
+	else
+		write_end(r, error, a);
+	newest = newest_ver(r);
+	if (newest && !newest->durable)
+		mark_fly(r, newest, &a->launch);
+	else
+		retire_if_idle(a->v, r);
+}
+
+/* Works go home last: what they end may be the last that kept the volume. */
+static void extent_end(struct volume *v, struct io *io, uint64_t first, uint32_t n, int error)
+{
+	struct after a;
+	struct list *node;
+
+	after_init(&a, v, io);
+	map_lock(&v->map, first, n);
+	for (uint32_t i = 0; i < n; i++)
+		page_end(entry_rec(map_get(&v->map, first + i)), error, &a);
+	map_unlock(&v->map, first, n);
+	after_give(&a);
+	pageio_launch(v, io, &a.launch);
+	while ((node = list_pop(&a.ready)))
+		show(list_entry(node, struct vol_work, link), &a);
+	cache_tidy(v->cache);
+	cache_release(v->cache);
+	__atomic_sub_fetch(&v->n_extents, 1, __ATOMIC_RELEASE);
+	after_home(&a);
+}
+
+/* A dead disk must not fill the log. */
+static void log_failure(struct volume *v, const struct extent *x, int error)
+{
+	static const char *const what[] = {
+		[PAGE_FILL] = "read",
+		[PAGE_WRITE] = "write",
+		[PAGE_ZEROING] = "zero",
+		[PAGE_PUNCH] = "punch",
+	};
+	uint64_t n = __atomic_add_fetch(&v->n_errors, 1, __ATOMIC_RELAXED);
+
+	if (!(n & (n - 1)))
+		log_error("%s: cannot %s %lu bytes at %lu: %s (error %lu)", v->name, what[x->busy],
+			x->req.len, x->req.off, strerror(-error), n);
+}
+
+static void on_extent(struct backend_req *req, int error)
+{
+	struct extent *x = container_of(req, struct extent, req);
+	struct volume *v = x->v;
+	struct io *io = x->io;
+	uint64_t first = x->first;
+	uint32_t n = x->n;
+
+	if (error)
+		log_failure(v, x, error);
+	freelist_put(FREE_EXTENT, x);
+	extent_end(v, io, first, n, error);
+}
+
+/* --- sending --- */
+static uint8_t *rec_bytes(const struct volume *v, const struct page_rec *r)
+{
+	if (r->busy == PAGE_FILL)
+		return page_ptr(v, r->fill);
+	return r->busy == PAGE_WRITE ? page_ptr(v, r->flying->page) : NULL;
+}
+
+/* A tail that the disk cannot take directly goes by itself. */
+static bool is_odd_tail(const struct volume *v, uint64_t at)
+{
+	return at == v->n_pages - 1 && v->size % v->backend->info.align_offset;
+}
+
+static bool extent_add(struct extent *x, const struct page_rec *r)
+{
+	uint8_t *bytes = rec_bytes(x->v, r);
+	struct iovec *last = x->req.n_iov ? &x->iov[x->req.n_iov - 1] : NULL;
+
+	if (x->n && (r->at != x->first + x->n || r->busy != x->busy || x->n == ARENA_MAX_RUN ||
+			    is_odd_tail(x->v, r->at)))
+		return false;
+	if (bytes && last && (uint8_t *)last->iov_base + last->iov_len == bytes)
+		last->iov_len += ARENA_PAGE;
+	else if (bytes && x->req.n_iov == EXTENT_IOV)
+		return false;
+	else if (bytes)
+		x->iov[x->req.n_iov++] = (struct iovec){bytes, ARENA_PAGE};
+	x->n++;
+	return true;
+}
+
+static void extent_begin(struct extent *x, struct volume *v, struct io *io, struct page_rec *r)
+{
+	x->v = v;
+	x->io = io;
+	x->first = r->at;
+	x->n = 0;
+	x->busy = r->busy;
+	x->req = (struct backend_req){.iov = x->iov, .done = on_extent};
+}
+
+static void extent_send(struct extent *x)
+{
+	static const enum io_disk_kind kinds[] = {
+		[PAGE_FILL] = IO_READ,
+		[PAGE_WRITE] = IO_WRITE,
+		[PAGE_ZEROING] = IO_ZERO,
+		[PAGE_PUNCH] = IO_PUNCH,
+	};
+	struct backend_req *req = &x->req;
+	uint64_t end = MIN((x->first + x->n) * ARENA_PAGE, x->v->size);
+
+	req->kind = kinds[x->busy];
+	req->durable = x->busy == PAGE_WRITE;
+	req->off = x->first * ARENA_PAGE;
+	req->len = end - req->off;
+	if (req->n_iov)
+		x->iov[req->n_iov - 1].iov_len -= (x->first + x->n) * ARENA_PAGE - end;
+	backend_io(x->v->backend, x->io, req);
+}
+
+void pageio_launch(struct volume *v, struct io *io, struct list *launch)
+{
+	while (!list_empty(launch)) {
+		struct page_rec *r = list_first(launch, struct page_rec, launch);
+		struct extent *x = freelist_get(FREE_EXTENT);
+
+		cache_hold(v->cache);
+		__atomic_add_fetch(&v->n_extents, 1, __ATOMIC_RELAXED);
+		if (!x) {
+			list_remove(&r->launch);
+			extent_end(v, io, r->at, 1, -ENOMEM);
+			continue;
+		}
+		extent_begin(x, v, io, r);
+		while (!list_empty(launch)) {
+			r = list_first(launch, struct page_rec, launch);
+			if (!extent_add(x, r))
+				break;
+			list_remove(&r->launch);
+		}
+		extent_send(x);
+	}
+}

@@ -1,0 +1,97 @@
+/* pageio.h - order towards the backend, page by page.
+ *
+ * While anything is under way for a page of a file volume its map entry leads to a record:
+ *
+ *   shown    what readers see: a clean page, or `backend`
+ *   vers     versions that are committed and not shown, oldest first; merges build on the last
+ *   busy     the one backend request in flight for the page: a fill, or the write of one version
+ *   waits    works that want to know when `shown` changes
+ *
+ * A version waits, flies, and is durable. When a page's request ends, the newest version goes
+ * next; the ones it overtook are durable with it, since the disk then holds something newer. A
+ * command owes, for each of its pages, durability and its turn (being the oldest version); when
+ * nothing is owed any more it is shown, all pages under all locks of its range. So commands that
+ * overlap are shown in the order of their commits, and no reader sees half of one.
+ *
+ * A command of which a write failed is not shown when its time comes: its pages leave the cache,
+ * since nobody knows what the disk holds. */
+#pragma once
+
+#include "backend.h"
+#include "work.h"
+
+struct page_ver {
+	struct list link; /* in page_rec.vers */
+	struct vol_work *w;
+	uint32_t page; /* a reference; PAGE_ZERO */
+	bool durable;  /* or failed, which the work knows */
+};
+
+struct page_wait {
+	struct list link; /* in page_rec.waits */
+	struct vol_work *w;
+	uint32_t *pin; /* gets the page with a reference, when there is one */
+};
+
+enum page_busy { PAGE_IDLE, PAGE_FILL, PAGE_WRITE, PAGE_ZEROING, PAGE_PUNCH };
+
+struct page_rec {
+	uint64_t at;
+	entry_t shown;
+	struct list vers, waits;
+	struct list launch; /* about to fly: on the list of who is to send it */
+	enum page_busy busy;
+	struct page_ver *flying;
+	uint32_t fill; /* the page that is being read into */
+};
+
+enum { EXTENT_IOV = 256 };
+
+/* Neighbouring pages in one backend request. */
+struct extent {
+	struct backend_req req;
+	struct volume *v;
+	struct io *io;
+	uint64_t first;
+	uint32_t n;
+	enum page_busy busy;
+	struct iovec iov[EXTENT_IOV];
+};
+
+/* --- under the map's locks --- */
+/* page_rec_get - the record of a page, a new one (reserved) when there is none. */
+struct page_rec *page_rec_get(struct volume *v, uint64_t at);
+static inline entry_t entry_shown(entry_t e)
+{
+	return entry_state(e) == ENTRY_BUSY ? ((struct page_rec *)entry_rec(e))->shown : e;
+}
+
+/* entry_newest - the newest committed page; PAGE_ZERO; PAGE_NONE: only the backend has it. */
+uint32_t entry_newest(const struct volume *v, entry_t e);
+
+/* pageio_attach - w's fresh pages (or its constant) become versions of its range. Before:
+ * pageio_reserve(), outside the locks. After the locks: pageio_launch(), and from then on w may end
+ * at any time, through w->resume, which must be set before. */
+int pageio_reserve(const struct vol_work *w); /* -ENOMEM */
+void pageio_attach(struct vol_work *w, struct list *launch);
+void pageio_launch(struct volume *v, struct io *io, struct list *launch);
+
+/* pageio_fetch - bring in what w lacks, for its pins (a read) or its bases (a commit).
+ * FETCH_AGAIN: look again now. FETCH_WAITS: w->resume comes. VOL_FULL, -errno: it cannot be had. */
+enum { FETCH_AGAIN = 200, FETCH_WAITS };
+int pageio_fetch(struct vol_work *w);
+/* pageio_starve - w->resume when there may be pages: FETCH_WAITS, or VOL_FULL. */
+int pageio_starve(struct vol_work *w);
+/* pageio_ahead - read one page into the cache if it is not there; nobody waits. */
+void pageio_ahead(struct volume *v, struct io *io, uint64_t at);
+
+/* --- sync.c: the order of writes in a volume, for flushes --- */
+void sync_init(struct vol_sync *s);
+void sync_deinit(struct vol_sync *s);
+void sync_begin(struct vol_work *w);		      /* a commit; under the map's locks */
+void sync_end(struct vol_work *w, struct list *home); /* flushes that may go on are added */
+void sync_loosen(struct volume *v); /* something changed that is not durable by itself */
+/* sync_wait - w->resume when all commits up to now have ended; at once if so. */
+void sync_wait(struct vol_work *w);
+/* sync_flush - then end(w, error) when all that changed is durable. */
+void sync_flush(struct vol_work *w, void (*end)(struct vol_work *, int));

@@ -1,0 +1,228 @@
+/* house.c - builds the target on the simulation, and looks whether it is empty again. */
+#include "house.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "arena.h"
+#include "backend.h"
+#include "conn.h"
+#include "disks.h"
+#include "session.h"
+#include "volume.h"
+
+enum { STEPS_MAX = 50 * 1000 * 1000 };
+
+/* --- a backend on a disk of the simulation --- */
+
+struct sim_backend {
+	struct backend b; /* first */
+	int disk;
+};
+
+static void sim_backend_submit(struct backend *b, struct io *io, struct backend_req *r)
+{
+	r->disk.fd = container_of(b, struct sim_backend, b)->disk;
+	io_disk(io, &r->disk);
+}
+
+static struct backend *sim_backend_free(struct backend *b)
+{
+	free(container_of(b, struct sim_backend, b));
+	return NULL;
+}
+
+static const struct backend_ops sim_backend_ops = {
+	.name = "sim", .submit = sim_backend_submit, .free = sim_backend_free};
+
+static int house_open_backend(void *ctx, const char *path, struct backend **bp)
+{
+	struct house *h = ctx;
+	struct sim_backend *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	h->disk = sim_disk_new(h->sim, h->config.disks[1].size);
+	check(h->disk >= 0);
+	s->disk = h->disk;
+	s->b = (struct backend){.ops = &sim_backend_ops,
+		.path = path,
+		.info = {.size = h->config.disks[1].size,
+			.caps = BACKEND_WRITE | BACKEND_PUNCH | BACKEND_ZERO | BACKEND_FLUSH |
+				BACKEND_DURABLE,
+			.align_offset = 1,
+			.align_memory = 1}};
+	*bp = &s->b;
+	return 0;
+}
+
+/* --- building --- */
+
+static void house_turn(void *ctx)
+{
+	struct house *h = ctx;
+
+	for (unsigned i = 0; i < 1000 && sim_step(h->sim); i++)
+		;
+}
+
+static void house_configure(struct house *h, const struct house_params *p)
+{
+	struct config *c = &h->config;
+	struct config_disk *d;
+
+	config_init(c);
+	c->cache = CONFIG_CACHE_MIN;
+	c->r2t_line = p->r2t_line;
+	check(!config_add_target(c, HOUSE_TARGET) && !config_add_disk(c, "ram", &d));
+	d->size = p->ram;
+	if (p->file) {
+		check(!config_add_disk(c, "file", &d));
+		d->path = strdup("sim");
+		d->size = p->file;
+	}
+	check(!config_finish(c));
+	h->addr = c->listen[0];
+}
+
+void house_open(struct house *h, const struct house_params *p)
+{
+	struct sim_params sp = {.seed = p->seed,
+		.n_reactors = MAX(p->n_reactors, 1),
+		.max_piece = p->max_piece,
+		.max_delay_ns = p->max_delay_ns};
+	char err[200] = "";
+
+	memset(h, 0, sizeof(*h));
+	check(!sim_new(&h->sim, &sp));
+	for (unsigned i = 0; i < sp.n_reactors; i++)
+		h->io[i] = sim_io(h->sim, i);
+	house_configure(h, p);
+	h->world = (struct server_world){.io = h->io,
+		.n = sp.n_reactors,
+		.turn = house_turn,
+		.open = house_open_backend,
+		.ctx = h};
+	if (server_new_in(&h->server, &h->config, &h->world, err, sizeof(err)))
+		FAIL("server: %s", err);
+	house_calm(h, 0);
+}
+
+void house_calm(struct house *h, uint64_t ns)
+{
+	uint64_t end = sim_now(h->sim) + ns;
+
+	for (unsigned i = 0; sim_step_by(h->sim, end); i++)
+		EXPECT(i < STEPS_MAX, "the simulation never comes to rest");
+}
+
+/* --- empty again --- */
+
+static void worker_empty(const struct worker *w)
+{
+	EXPECT_EQ(w->n_conns, 0);
+	EXPECT_EQ(w->n_tasks, 0);
+	EXPECT(list_empty(&w->conns), "a connection is left");
+	EXPECT(list_empty(&w->sessions), "a session is left");
+	EXPECT(list_empty(&w->bursts), "a link sleeps");
+}
+
+void house_empty(struct house *h)
+{
+	const struct disks *d = server_disks(h->server);
+	uint64_t mapped = 0;
+
+	for (unsigned i = 0; i < server_n_workers(h->server); i++)
+		worker_empty(server_worker(h->server, i));
+	EXPECT_EQ(conntab_n(server_conns(h->server)), 0);
+	for (unsigned i = 0; i < d->n; i++) {
+		uint64_t pages = volume_mapped_bytes(d->list[i].v) / ARENA_PAGE;
+
+		if (d->list[i].a == d->cache)
+			mapped += pages;
+		else
+			EXPECT_EQ(arena_n_lent(d->list[i].a), pages);
+	}
+	if (d->cache)
+		EXPECT_EQ(arena_n_lent(d->cache), mapped);
+}
+
+void house_close(struct house *h)
+{
+	server_free(h->server);
+	config_deinit(&h->config);
+	sim_free(h->sim);
+}
+
+/* --- the network's door --- */
+
+struct sim_stream {
+	struct house *h;
+	struct sim_peer *peer;
+};
+
+/* What waits, waits in simulated time: so many steps are many events, and little of the test's own
+ * time. */
+enum { PATIENCE = 200000 };
+
+static long stream_send(void *ctx, const void *buf, size_t len, int timeout_ms)
+{
+	struct sim_stream *s = ctx;
+
+	for (unsigned i = 0;; i++) {
+		size_t n = sim_peer_send(s->peer, buf, len);
+
+		if (n)
+			return (long)n;
+		if (sim_peer_ended(s->peer))
+			return -EPIPE;
+		if (i == (timeout_ms ? PATIENCE : 0) || !sim_step(s->h->sim))
+			return -ETIMEDOUT;
+	}
+}
+
+static long stream_recv(void *ctx, void *buf, size_t room, int timeout_ms)
+{
+	struct sim_stream *s = ctx;
+
+	for (unsigned i = 0;; i++) {
+		size_t n = sim_peer_recv(s->peer, buf, room);
+
+		if (n)
+			return (long)n;
+		if (sim_peer_ended(s->peer))
+			return 0;
+		if (i == (timeout_ms ? PATIENCE : 0) || !sim_step(s->h->sim))
+			return -ETIMEDOUT;
+	}
+}
+
+static void stream_close(void *ctx, bool abrupt)
+{
+	struct sim_stream *s = ctx;
+
+	if (abrupt)
+		sim_peer_reset(s->peer);
+	else
+		sim_peer_close(s->peer);
+	free(s);
+}
+
+static const struct peer_transport stream_transport = {
+	.send = stream_send, .recv = stream_recv, .close = stream_close};
+
+struct peer *house_connect(struct house *h)
+{
+	struct sim_stream *s = calloc(1, sizeof(*s));
+	struct peer *p;
+	int rc;
+
+	check(s);
+	s->h = h;
+	rc = sim_connect(h->sim, &h->addr, &s->peer);
+	EXPECT(!rc, "connect: %s", strerror(-rc));
+	p = peer_new(&stream_transport, s);
+	snprintf(p->target, sizeof(p->target), "%s", HOUSE_TARGET);
+	return p;
+}

@@ -1,0 +1,46 @@
+/* house.h - the whole target inside a test: a server on the reactors of the simulation.
+ *
+ * Everything from portals to volumes runs in the test's thread, in an order that the seed says. LUN
+ * 0 is a RAM disk; LUN 1, where it is asked for, lies on a disk of the simulation. Two doors lead
+ * in: house_connect  a stream of the simulated network, cut and delayed by the seed wire_connect no
+ * network: the four calls of a connection, in pieces that the test says (wire.h) The peers that
+ * come in share no code with the target (tests/peer). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "config.h"
+#include "peer.h"
+#include "server_in.h"
+#include "sim.h"
+
+#define HOUSE_TARGET "iqn.2026-11.io.berth:house"
+
+struct house_params {
+	uint64_t seed;
+	unsigned n_reactors; /* 0: one */
+	uint32_t max_piece;
+	uint64_t max_delay_ns;
+	uint64_t ram, file; /* bytes; file 0: no LUN 1 */
+	bool r2t_line;
+};
+
+struct house {
+	struct sim *sim;
+	struct io *io[4];
+	struct server_world world;
+	struct config config;
+	struct server *server;
+	struct io_addr addr;
+	int disk; /* of LUN 1 */
+};
+
+void house_open(struct house *h, const struct house_params *p);
+/* house_empty - what must hold when nobody is connected: no session, no task, nothing lent, no
+ * window. */
+void house_empty(struct house *h);
+void house_close(struct house *h);
+
+/* house_calm - everything happens that is due now, and within `ns` of simulated time. */
+void house_calm(struct house *h, uint64_t ns);
+struct peer *house_connect(struct house *h);

@@ -90,6 +90,7 @@ struct berth_options {
 	uint32_t max_burst, first_burst; /* bytes, offered to the target [1048576, 65536] */
 	bool no_immediate_data;     /* refuse ImmediateData */
 	bool initial_r2t;           /* ask for InitialR2T=Yes */
+	bool header_digest, data_digest; /* prefer CRC32C; without, it is used when the target insists */
 	unsigned connect_ms;        /* for connecting and logging in [10000] */
 	unsigned command_ms;        /* for each command [30000] */
 	unsigned keepalive_ms;      /* ask after so long a silence; thrice that and the connection is lost [5000] */
@@ -128,7 +129,7 @@ struct berth_info {
 	unsigned n_reconnects;
 	uint32_t window;       /* commands that the target would take beyond those under way */
 	uint32_t max_recv_data, max_send_data, max_burst, first_burst; /* as negotiated */
-	bool initial_r2t, immediate_data;
+	bool initial_r2t, immediate_data, header_digest, data_digest;
 	uint64_t received_bytes, sent_bytes, receive_calls, send_calls; /* headers included */
 	uint64_t placed_bytes, copied_bytes; /* read data: received in place, and moved once more */
 };

@@ -6,7 +6,8 @@
 #include <string.h>
 #include "parse.h"
 
-static int refuse(char *err, size_t len, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int refuse(char *err, size_t len, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static int refuse(char *err, size_t len, const char *fmt, ...)
 {
@@ -37,10 +38,12 @@ static int take_value(const struct arg *a, const char *value, char *err, size_t 
 		*(const char **)a->to = value;
 		return 0;
 	}
-	ok = a->type == ARG_SIZE ? parse_size(value, a->max, &v) : parse_u64(&at, a->max, &v) && !*at;
+	ok = a->type == ARG_SIZE ? parse_size(value, a->max, &v)
+				 : parse_u64(&at, a->max, &v) && !*at;
 	if (!ok || v < a->min) {
 		if (a->type == ARG_SIZE)
-			return refuse(err, err_len, "%s %s: not a size (try 4k, 64M)", a->name, value);
+			return refuse(
+				err, err_len, "%s %s: not a size (try 4k, 64M)", a->name, value);
 		return refuse(err, err_len, "%s %s: not a number from %llu to %llu", a->name, value,
 			(unsigned long long)a->min, (unsigned long long)a->max);
 	}
@@ -48,8 +51,8 @@ static int take_value(const struct arg *a, const char *value, char *err, size_t 
 	return 0;
 }
 
-int args_parse(const struct arg *table, int argc, char **argv, const char **words, unsigned max_words,
-	unsigned *n_wordsp, char *err, size_t err_len)
+int args_parse(const struct arg *table, int argc, char **argv, const char **words,
+	unsigned max_words, unsigned *n_wordsp, char *err, size_t err_len)
 {
 	bool options = true;
 	unsigned n = 0;

@@ -1,7 +1,8 @@
 /* bench.c - `berth bench`: the arguments, the clock of the run, and what is told of it.
  *
- * Each job is a thread (job.c); this one only sleeps, sets the phase and shows progress. What is measured is
- * the time between the end of the ramp and the stop: requests that end in between count. */
+ * Each job is a thread (job.c); this one only sleeps, sets the phase and shows progress. What is
+ * measured is the time between the end of the ramp and the stop: requests that end in between
+ * count. */
 #include "bench.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ enum { JOBS_MAX = 256, CONNS_MAX = 65536, MEMORY_MAX_SHIFT = 36 };
 struct words {
 	const char *rw;
 	uint64_t bs, depth, jobs, conns, time_s, ramp_s, offset, size, pdu, rate, spin_us, mix;
-	bool verify, json;
+	bool verify, json, digest;
 };
 
 static const struct words defaults = {
@@ -51,6 +52,7 @@ static const struct { const char *name; bool random; int read_percent; } modes[]
 	{"--rate", ARG_NUMBER, &(w)->rate, 1, 100000000, "IOPS", "no more requests a second than this"},         \
 	{"--spin", ARG_NUMBER, &(w)->spin_us, 0, 1000000, "US", "look for answers so long before sleeping (0)"}, \
 	{"--verify", ARG_FLAG, &(w)->verify, 0, 0, NULL, "write patterns, and check everything that is read"},   \
+	{"--digest", ARG_FLAG, &(w)->digest, 0, 0, NULL, "ask for CRC32C digests of headers and data"},          \
 	{"--json", ARG_FLAG, &(w)->json, 0, 0, NULL, "print the results as JSON"},                               \
 	{NULL} }
 /* clang-format on */
@@ -87,7 +89,8 @@ static const char *settle(struct bench *b, struct words *w)
 	if ((w->bs * w->depth * w->conns) >> MEMORY_MAX_SHIFT)
 		return "--bs times --iodepth times --connections is more memory than 64 GiB";
 	b->random = modes[m].random;
-	b->read_percent = modes[m].read_percent < 0 ? (unsigned)w->mix : (unsigned)modes[m].read_percent;
+	b->read_percent =
+		modes[m].read_percent < 0 ? (unsigned)w->mix : (unsigned)modes[m].read_percent;
 	b->verify = w->verify;
 	b->bs = w->bs;
 	b->depth = w->depth;
@@ -98,6 +101,7 @@ static const char *settle(struct bench *b, struct words *w)
 	b->offset = w->offset;
 	b->size = w->size;
 	b->options.depth = (unsigned)w->depth;
+	b->options.header_digest = b->options.data_digest = w->digest;
 	if (w->pdu)
 		b->options.max_recv_data = b->options.max_send_data = (uint32_t)w->pdu;
 	return NULL;
@@ -110,7 +114,8 @@ static int fit(struct bench *b, char *err, size_t len)
 	uint64_t disk_len = d->n_blocks * d->block_len;
 
 	if (b->bs % d->block_len || b->offset % d->block_len) {
-		snprintf(err, len, "--bs and --offset must be multiples of the disk's block of %u bytes",
+		snprintf(err, len,
+			"--bs and --offset must be multiples of the disk's block of %u bytes",
 			d->block_len);
 		return -EINVAL;
 	}
@@ -128,7 +133,8 @@ static int fit(struct bench *b, char *err, size_t len)
 	b->n_units = b->size / b->bs;
 	if (b->n_units < (b->verify ? b->n_conns * b->depth : 1)) {
 		snprintf(err, len, "the region is too small for %s",
-			b->verify ? "all requests under way at once, which --verify keeps apart" : "one request");
+			b->verify ? "all requests under way at once, which --verify keeps apart"
+				  : "one request");
 		return -EINVAL;
 	}
 	if (b->read_percent < 100 && d->read_only) {
@@ -188,7 +194,8 @@ static uint64_t done_so_far(const struct job *jobs, uint64_t n)
 }
 
 /* sleep_until - false: a job is in trouble. */
-static bool sleep_until(struct bench *b, const struct job *jobs, struct progress *p, uint64_t end, const char *what)
+static bool sleep_until(
+	struct bench *b, const struct job *jobs, struct progress *p, uint64_t end, const char *what)
 {
 	uint64_t last = 0, last_ns = bench_clock(), now;
 
@@ -202,8 +209,8 @@ static bool sleep_until(struct bench *b, const struct job *jobs, struct progress
 			uint64_t n = done_so_far(jobs, b->n_jobs);
 			double rate = (double)(n - last) * 1e9 / (double)(bench_clock() - last_ns);
 
-			progress_say(p, "%s: %.0f s left, %.0f requests/s, %s/s", what, (double)left / 1e9,
-				rate, client_bytes(rate * (double)b->bs, text));
+			progress_say(p, "%s: %.0f s left, %.0f requests/s, %s/s", what,
+				(double)left / 1e9, rate, client_bytes(rate * (double)b->bs, text));
 			last = n;
 			last_ns = bench_clock();
 		}
@@ -254,8 +261,10 @@ static void add_job(struct outcome *o, const struct job *j)
 
 /* --- what is told --- */
 
-static const struct { const char *name; unsigned permyriad; } percentiles[] = {
-	{"p50", 5000}, {"p90", 9000}, {"p99", 9900}, {"p99.9", 9990}};
+static const struct {
+	const char *name;
+	unsigned permyriad;
+} percentiles[] = {{"p50", 5000}, {"p90", 9000}, {"p99", 9900}, {"p99.9", 9990}};
 
 static void tell_way(const char *way, const struct bench *b, const struct histogram *h, uint64_t ns)
 {
@@ -277,8 +286,8 @@ static void tell(const struct bench *b, const struct words *w, const struct outc
 	uint64_t n = o->read.n + o->write.n;
 	double per = n ? 1e6 / (double)n : 0;
 
-	printf("%s, %" PRIu64 " B a request, %" PRIu64 " jobs, %" PRIu64 " connections of depth %" PRIu64
-	       ", %.1f s\n",
+	printf("%s, %" PRIu64 " B a request, %" PRIu64 " jobs, %" PRIu64
+	       " connections of depth %" PRIu64 ", %.1f s\n",
 		w->rw, b->bs, b->n_jobs, b->n_conns, b->depth, (double)o->ns / 1e9);
 	tell_way("read", b, &o->read, o->ns);
 	tell_way("write", b, &o->write, o->ns);
@@ -292,9 +301,11 @@ static void json_way(const char *way, const struct bench *b, const struct histog
 {
 	double rate = (double)h->n * 1e9 / (double)ns;
 
-	printf("  \"%s\": {\"requests\": %" PRIu64 ", \"iops\": %.1f, \"bytes_per_s\": %.0f, \"latency_ns\": "
+	printf("  \"%s\": {\"requests\": %" PRIu64
+	       ", \"iops\": %.1f, \"bytes_per_s\": %.0f, \"latency_ns\": "
 	       "{\"min\": %" PRIu64 ", \"mean\": %.0f",
-		way, h->n, rate, rate * (double)b->bs, h->min, h->n ? (double)h->sum / (double)h->n : 0.0);
+		way, h->n, rate, rate * (double)b->bs, h->min,
+		h->n ? (double)h->sum / (double)h->n : 0.0);
 	for (size_t i = 0; i < ARRAY_LEN(percentiles); i++)
 		printf(", \"%s\": %" PRIu64, percentiles[i].name,
 			histogram_percentile(h, percentiles[i].permyriad));
@@ -307,16 +318,18 @@ static void tell_json(const struct bench *b, const struct words *w, const struct
 
 	printf("{\n  \"rw\": \"%s\", \"rwmixread\": %u, \"bs\": %" PRIu64 ", \"iodepth\": %" PRIu64
 	       ", \"numjobs\": %" PRIu64 ", \"connections\": %" PRIu64 ",\n  \"seconds\": %.3f,\n",
-		w->rw, b->read_percent, b->bs, b->depth, b->n_jobs, b->n_conns, (double)o->ns / 1e9);
+		w->rw, b->read_percent, b->bs, b->depth, b->n_jobs, b->n_conns,
+		(double)o->ns / 1e9);
 	json_way("read", b, &o->read, o->ns);
 	json_way("write", b, &o->write, o->ns);
 	printf("  \"client\": {\"cpu_user_s\": %.4f, \"cpu_system_s\": %.4f, \"cpu_us_per_request\": %.4f, "
-	       "\"receive_calls\": %" PRIu64 ", \"send_calls\": %" PRIu64 ", \"placed_bytes\": %" PRIu64
-	       ", \"copied_bytes\": %" PRIu64 "},\n",
-		o->cpu_user, o->cpu_system, n ? (o->cpu_user + o->cpu_system) * 1e6 / (double)n : 0.0,
-		o->receive_calls, o->send_calls, o->placed_bytes, o->copied_bytes);
-	printf("  \"verify\": {\"on\": %s, \"checked\": %" PRIu64 "}\n}\n", b->verify ? "true" : "false",
-		o->n_checked);
+	       "\"receive_calls\": %" PRIu64 ", \"send_calls\": %" PRIu64
+	       ", \"placed_bytes\": %" PRIu64 ", \"copied_bytes\": %" PRIu64 "},\n",
+		o->cpu_user, o->cpu_system,
+		n ? (o->cpu_user + o->cpu_system) * 1e6 / (double)n : 0.0, o->receive_calls,
+		o->send_calls, o->placed_bytes, o->copied_bytes);
+	printf("  \"verify\": {\"on\": %s, \"checked\": %" PRIu64 "}\n}\n",
+		b->verify ? "true" : "false", o->n_checked);
 }
 
 /* --- from start to end --- */
@@ -369,7 +382,8 @@ static int measure(struct bench *b, const struct words *w, struct job *jobs, str
 	}
 	bad = first_trouble(b, jobs);
 	if (bad) {
-		fprintf(stderr, "berth: bench: %s%s\n", bad->mismatch ? "VERIFY FAILED: " : "", bad->why);
+		fprintf(stderr, "berth: bench: %s%s\n", bad->mismatch ? "VERIFY FAILED: " : "",
+			bad->why);
 		return bad->mismatch ? EXIT_RUNTIME : client_exit(bad->error);
 	}
 	if (w->json)

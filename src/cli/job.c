@@ -1,14 +1,14 @@
 /* job.c - one thread of `berth bench`: connections with `depth` requests each, kept busy.
  *
- * Nothing here allocates once it runs, and each turn of the loop is one epoll_wait, then for each connection that
- * has answers one receive and one send, whatever their number. The clock is read once for the answers of a
- * turn, or for each answer where receiving one takes long itself.
+ * Nothing here allocates once it runs, and each turn of the loop is one epoll_wait, then for each
+ * connection that has answers one receive and one send, whatever their number. The clock is read
+ * once for the answers of a turn, or for each answer where receiving one takes long itself.
  *
- * --verify: each connection owns a part of the region, so that it alone knows which write of a unit was the
- * last. version[] has it, with a bit for units under way: no unit has two requests at a time.
- *   fill   (when there are reads)   each unit is written once, before the clock starts
- *   run    each read is checked against the version
- *   check  (when there are writes)  each unit that has a version is read once more, after the clock has stopped */
+ * --verify: each connection owns a part of the region, so that it alone knows which write of a unit
+ * was the last. version[] has it, with a bit for units under way: no unit has two requests at a
+ * time. fill   (when there are reads)   each unit is written once, before the clock starts run each
+ * read is checked against the version check  (when there are writes)  each unit that has a version
+ * is read once more, after the clock has stopped */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,8 +149,9 @@ static void launch(struct bench_flight *f)
 		c->version[f->unit] |= BUSY;
 	}
 	f->start_ns = j->now_ns;
-	rc = f->writes ? berth_write(c->s, offset / b->disk.block_len, n_blocks, &iov, 1, on_done, f)
-		       : berth_read(c->s, offset / b->disk.block_len, n_blocks, &iov, 1, on_done, f);
+	rc = f->writes
+		     ? berth_write(c->s, offset / b->disk.block_len, n_blocks, &iov, 1, on_done, f)
+		     : berth_read(c->s, offset / b->disk.block_len, n_blocks, &iov, 1, on_done, f);
 	if (rc < 0)
 		fail(j, rc, strerror(-rc));
 	else
@@ -169,7 +170,8 @@ static void check_data(struct bench_conn *c, struct bench_flight *f)
 	if (f->writes || !seq)
 		return;
 	j->n_checked++;
-	if (!j->error && pattern_check(f->buf, b->bs, b->run, offset, seq, j->why, sizeof(j->why))) {
+	if (!j->error &&
+		pattern_check(f->buf, b->bs, b->run, offset, seq, j->why, sizeof(j->why))) {
 		j->mismatch = true;
 		j->error = -EILSEQ;
 		atomic_store(&b->trouble, true);
@@ -213,7 +215,8 @@ static void on_done(void *ctx, const struct berth_result *r)
 	if (j->phase == BENCH_RUN && !j->checking) {
 		histogram_add(f->writes ? &j->write : &j->read, j->now_ns - f->start_ns);
 		atomic_store_explicit(&j->n_done,
-			atomic_load_explicit(&j->n_done, memory_order_relaxed) + 1, memory_order_relaxed);
+			atomic_load_explicit(&j->n_done, memory_order_relaxed) + 1,
+			memory_order_relaxed);
 	}
 	pace(j, f);
 }
@@ -276,7 +279,8 @@ static int wait_for_events(struct job *j, struct epoll_event *ev)
 	}
 	if (j->idle) {
 		now = bench_clock();
-		t.tv_nsec = (long)(j->next_ns > now ? MIN(j->next_ns - now, (uint64_t)t.tv_nsec) : 0);
+		t.tv_nsec =
+			(long)(j->next_ns > now ? MIN(j->next_ns - now, (uint64_t)t.tv_nsec) : 0);
 	}
 	return epoll_pwait2(j->epoll, ev, EVENTS, &t, NULL);
 }
@@ -344,7 +348,8 @@ static void check_all(struct job *j)
 	j->checking = false;
 }
 
-/* spread - sequential streams begin at different places, so that connections do not follow each other. */
+/* spread - sequential streams begin at different places, so that connections do not follow each
+ * other. */
 static void spread(struct job *j)
 {
 	for (unsigned i = 0; i < j->n_conns; i++) {
@@ -368,7 +373,8 @@ static int conn_init(struct bench_conn *c, struct job *j, uint64_t number)
 	c->first = b->verify ? b->n_units * number / b->n_conns : 0;
 	c->n_units = b->verify ? b->n_units * (number + 1) / b->n_conns - c->first : b->n_units;
 	c->memory_len = round_up(b->bs, 4096) * b->depth;
-	c->memory = mmap(NULL, c->memory_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	c->memory = mmap(
+		NULL, c->memory_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	c->flights = calloc(b->depth, sizeof(*c->flights));
 	if (b->verify)
 		c->version = calloc(c->n_units, sizeof(*c->version));
@@ -380,7 +386,8 @@ static int conn_init(struct bench_conn *c, struct job *j, uint64_t number)
 	for (uint64_t i = 0; i < b->depth; i++) {
 		c->flights[i] = (struct bench_flight){
 			.conn = c, .buf = c->memory + i * round_up(b->bs, 4096)};
-		pattern_fill(c->flights[i].buf, b->bs / PATTERN_SECTOR * PATTERN_SECTOR, b->run, i, number);
+		pattern_fill(c->flights[i].buf, b->bs / PATTERN_SECTOR * PATTERN_SECTOR, b->run, i,
+			number);
 	}
 	o.pool = j->pool;
 	rc = berth_open_wait(&c->s, &b->url, &o, j->why, sizeof(j->why));

@@ -346,10 +346,15 @@ static void rx_reject(struct berth_session *s)
 			s, -EPROTO, "the target rejected a PDU (reason %02x)", s->rx.reject.reason);
 }
 
-static int on_payload(void *ctx)
+static int on_payload(void *ctx, bool damaged)
 {
 	struct berth_session *s = ctx;
 	const struct pdu *p = &s->rx;
+
+	if (unlikely(damaged)) { /* error recovery level 0: a new connection (7.8) */
+		nexus_fault(s, -EBADMSG, "a data digest is wrong");
+		return RX_STOP;
+	}
 
 	if (s->state == NX_LOGIN) {
 		if (p->opcode == OP_LOGIN_RESPONSE)
@@ -380,4 +385,10 @@ static int on_payload(void *ctx)
 	return s->fault ? RX_STOP : RX_MORE;
 }
 
-const struct framer_ops nexus_framer_ops = {.header = on_header, .payload = on_payload};
+static void on_header_damaged(void *ctx)
+{
+	nexus_fault(ctx, -EBADMSG, "a header digest is wrong");
+}
+
+const struct framer_ops nexus_framer_ops = {
+	.header = on_header, .payload = on_payload, .header_damaged = on_header_damaged};

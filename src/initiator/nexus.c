@@ -88,6 +88,8 @@ static void offer_of(const struct berth_session *s, struct param_offer *o)
 	o->v.max_outstanding_r2t = REQUEST_R2TS;
 	o->v.initial_r2t = opt->initial_r2t;
 	o->v.immediate_data = !opt->no_immediate_data;
+	o->v.header_digest = opt->header_digest;
+	o->v.data_digest = opt->data_digest;
 }
 
 static void begin_login(struct berth_session *s)
@@ -130,6 +132,7 @@ void nexus_ready(struct berth_session *s)
 	s->window = (struct cmd_window){.expcmdsn = so->expcmdsn, .maxcmdsn = so->maxcmdsn};
 	s->framer.cut =
 		s->params.max_recv_data; /* a guess, corrected by the first longer or shorter one */
+	framer_digests(&s->framer, s->params.header_digest, s->params.data_digest);
 	s->state = NX_FULL;
 	s->n_reconnects += s->once_ready;
 	s->once_ready = true;

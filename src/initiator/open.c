@@ -294,6 +294,8 @@ void berth_info(const struct berth_session *s, struct berth_info *i)
 		.first_burst = s->params.first_burst,
 		.initial_r2t = s->params.initial_r2t,
 		.immediate_data = s->params.immediate_data,
+		.header_digest = s->params.header_digest,
+		.data_digest = s->params.data_digest,
 		.received_bytes = s->received_bytes,
 		.sent_bytes = s->sent_bytes,
 		.receive_calls = s->receive_calls,

@@ -13,12 +13,11 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include "check.h"
+#include "digest.h"
 #include "nexus.h"
 #include "tag.h"
 
 enum { SPARE_VECTORS = 4 }; /* a header, pads, and the next header */
-
-static const uint8_t zero_pad[4];
 
 /* --- batches --- */
 
@@ -30,7 +29,7 @@ static struct batch *batch_take(struct berth_pool *p)
 	if (b) {
 		list_init(&b->link);
 		b->vec = b->n_vec = b->n_pdus = 0;
-		b->bytes = 0;
+		b->bytes = b->bhs_len = 0;
 	}
 	return b;
 }
@@ -53,27 +52,47 @@ static void batch_add(struct batch *b, const void *base, size_t len)
 	b->iov[b->n_vec++] = (struct iovec){(void *)(uintptr_t)base, len};
 }
 
-/* batch_pdu - a PDU with `len` bytes from `at` on, or fewer for want of vectors; returns how many.
- */
-static uint32_t batch_pdu(struct batch *b, struct pdu *p, struct place at, uint32_t len)
+/* put_trailer - pad and digest of the payload in the vectors from `first` on (RFC 7143 11.2.3). */
+static void put_trailer(struct batch *b, unsigned first, uint32_t len, bool digest)
 {
-	uint8_t *bhs = b->bhs[b->n_pdus++];
+	uint8_t *t = b->trailer[b->n_pdus];
+	uint32_t pad = pad_len(len);
+
+	memset(t, 0, pad);
+	if (digest) {
+		uint32_t crc = digest_add_iov(DIGEST_START, b->iov + first, b->n_vec - first);
+
+		digest_put(t + pad, digest_add(crc, t, pad));
+		pad += DIGEST_LEN;
+	}
+	if (pad)
+		batch_add(b, t, pad);
+}
+
+/* put_pdu - with `len` bytes from `at` on, or fewer for want of vectors; returns how many. Such a
+ * PDU is not the last of its sequence, unless nothing may follow it. */
+static uint32_t put_pdu(struct berth_session *s, struct batch *b, struct pdu *p, struct place at,
+	uint32_t len, bool always_final)
+{
+	uint8_t *bhs = b->bhs + b->bhs_len;
 	size_t got = 0;
 
-	batch_add(b, bhs, BHS_LEN);
+	batch_add(b, bhs, BHS_LEN + s->framer.header_digest);
+	b->bhs_len += BHS_LEN + s->framer.header_digest;
 	if (len) {
-		unsigned n = place_fill(at, len, b->iov + b->n_vec,
-			BATCH_VECTORS - b->n_vec - (SPARE_VECTORS - 1), &got);
+		unsigned first = b->n_vec, room = BATCH_VECTORS - first - (SPARE_VECTORS - 1);
 
-		b->n_vec += n;
+		b->n_vec += place_fill(at, len, b->iov + first, room, &got);
 		b->bytes += (uint32_t)got;
-		if (got < len)
+		if (got < len && !always_final)
 			p->final = false;
-		if (pad_len((uint32_t)got))
-			batch_add(b, zero_pad, pad_len((uint32_t)got));
+		put_trailer(b, first, (uint32_t)got, s->framer.data_digest);
 	}
 	p->data_len = (uint32_t)got;
 	pdu_encode(p, bhs);
+	if (s->framer.header_digest)
+		digest_put(bhs + BHS_LEN, digest_add(DIGEST_START, bhs, BHS_LEN));
+	b->n_pdus++;
 	return (uint32_t)got;
 }
 
@@ -105,7 +124,7 @@ static void put_text(struct berth_session *s, struct batch *b)
 		};
 	}
 	iov = (struct iovec){(void *)(uintptr_t)text, len};
-	batch_pdu(b, &p, (struct place){.iov = &iov, .n = 1}, len);
+	put_pdu(s, b, &p, (struct place){.iov = &iov, .n = 1}, len, true);
 }
 
 static void put_pong(struct berth_session *s, struct batch *b)
@@ -121,7 +140,7 @@ static void put_pong(struct berth_session *s, struct batch *b)
 		.expstatsn = s->expstatsn,
 	};
 
-	batch_pdu(b, &p, (struct place){0}, 0);
+	put_pdu(s, b, &p, (struct place){0}, 0, true);
 }
 
 /* put_data - Data-Outs of one request, as long as there is room. */
@@ -141,8 +160,8 @@ static void put_data(struct berth_session *s, struct batch *b, struct request *r
 			.data = {.datasn = a->datasn++, .offset = off},
 		};
 
-		a->sent += batch_pdu(
-			b, &p, place_at((struct place){.iov = r->iov, .n = r->n_iov}, off), len);
+		a->sent += put_pdu(s, b, &p,
+			place_at((struct place){.iov = r->iov, .n = r->n_iov}, off), len, false);
 		if (a->sent == a->length) {
 			r->n_asked--;
 			for (unsigned i = 0; i < r->n_asked; i++)
@@ -198,20 +217,8 @@ static void put_command(struct berth_session *s, struct batch *b, struct request
 		r->batch = s->out.made;
 	}
 	p.final = pa->initial_r2t || unasked == immediate;
-	if (immediate) {
-		bool final = p.final;
-
-		immediate =
-			batch_pdu(b, &p, (struct place){.iov = r->iov, .n = r->n_iov}, immediate);
-		if (pa->initial_r2t && final &&
-			!p.final) { /* it ended early: no more comes unasked */
-			p.final = true;
-			pdu_encode(&p, b->bhs[b->n_pdus - 1]);
-			unasked = immediate;
-		}
-	} else {
-		batch_pdu(b, &p, (struct place){0}, 0);
-	}
+	immediate = put_pdu(
+		s, b, &p, (struct place){.iov = r->iov, .n = r->n_iov}, immediate, pa->initial_r2t);
 	if (!p.final) {
 		r->asked[r->n_asked++] = (struct asked){
 			.ttt = TAG_NONE, .offset = immediate, .length = unasked - immediate};
@@ -245,7 +252,7 @@ static void put_other(struct berth_session *s, struct batch *b, struct request *
 		p.lun = r->lun;
 	}
 	r->cmdsn = s->cmdsn; /* what had been sent before it, for the end of a reset */
-	batch_pdu(b, &p, (struct place){0}, 0);
+	put_pdu(s, b, &p, (struct place){0}, 0, true);
 }
 
 /* put_request - the first of the queue. False: it has to wait. */

@@ -15,7 +15,9 @@ struct batch {
 	struct list link;
 	unsigned vec, n_vec, n_pdus;
 	uint32_t bytes;
-	uint8_t bhs[BATCH_PDUS][BHS_LEN];
+	uint8_t bhs[BATCH_PDUS * (BHS_LEN + 4)]; /* headers and their digests, back to back */
+	uint32_t bhs_len;
+	uint8_t trailer[BATCH_PDUS][8];          /* pad and data digest */
 	struct iovec iov[BATCH_VECTORS];
 };
 

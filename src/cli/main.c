@@ -15,6 +15,7 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
 	{"serve",   NULL,        cmd_serve,   "serve disks over iSCSI (berth serve --help)"},
 	{"bench",   NULL,        cmd_bench,   "put load on a disk and measure (berth bench --help)"},
+	{"copy",    NULL,        cmd_copy,    "copy between files and disks (berth copy --help)"},
 	{"version", "--version", cmd_version, "print the version"},
 	{"help",    "--help",    cmd_help,    "this text, or that of a subcommand (berth help serve)"},
 };

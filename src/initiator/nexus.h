@@ -91,6 +91,7 @@ struct berth_session {
 	enum nexus_state state;
 	int fd, poll_fd;
 	bool want_out; /* the socket's room is awaited */
+	bool closing;  /* in berth_close() */
 	uint64_t now_ns;
 	struct berth_pool *pool;
 	struct berth_options opt;

@@ -266,6 +266,7 @@ void berth_close(struct berth_session *s)
 	/* With requests under way their buffers are only safe once the connection is gone. */
 	if (s->state == NX_FULL && !s->n_active && !s->fault)
 		leave(s);
+	s->closing = true;
 	nexus_die(s, -ECANCELED);
 	nexus_tell(s);
 	session_free(s);

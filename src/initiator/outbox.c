@@ -129,13 +129,14 @@ static void put_text(struct berth_session *s, struct batch *b)
 
 static void put_pong(struct berth_session *s, struct batch *b)
 {
+	unsigned last = --s->n_pongs;
 	struct pdu p = {
 		.opcode = OP_NOP_OUT, /* 11.18: an answer has no task and is immediate */
 		.immediate = true,
 		.final = true,
 		.itt = ITT_NONE,
-		.ttt = s->pong[--s->n_pongs].ttt,
-		.lun = s->pong[s->n_pongs].lun,
+		.ttt = s->pong[last].ttt,
+		.lun = s->pong[last].lun,
 		.cmdsn = s->cmdsn,
 		.expstatsn = s->expstatsn,
 	};

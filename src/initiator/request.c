@@ -241,7 +241,7 @@ void requests_lost(struct berth_session *s)
 			request_end(s, r, r->error);
 		} else if (!s->opt.reconnect_ms || !change_may_repeat(&r->change) ||
 			   ++r->losses > LOSSES_MAX) {
-			request_end(s, r, -ECONNRESET);
+			request_end(s, r, s->closing ? -ECANCELED : -ECONNRESET);
 		} else {
 			again(s, r, 0);
 			r->deadline_ns =

@@ -350,6 +350,7 @@ int berth_timeout_ms(const struct berth_session *s)
 	default:
 		at = s->ping_ns ? s->ping_ns + 2 * s->opt.keepalive_ms * MS
 				: s->heard_ns + s->opt.keepalive_ms * MS;
+		at = MAX(at, s->tick_ns); /* where it is looked at */
 		break;
 	}
 	if (s->n_active)

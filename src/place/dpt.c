@@ -60,31 +60,51 @@ static void drained(struct dpt *d, struct dpt_entry *e)
 	set_free(d, e);
 }
 
+/* take_slot - the oldest free one, on no list. */
+static int take_slot(struct dpt *d, struct dpt_entry **ep)
+{
+	int end = 0;
+
+	*ep = NULL;
+	if (unlikely(list_empty(&d->free)))
+		end = add_block(d);
+	if (end == DPT_FULL && !list_empty(&d->draining)) {
+		drained(d, list_first(&d->draining, struct dpt_entry, link));
+		end = 0;
+	}
+	if (end == 0) {
+		*ep = list_entry(list_pop(&d->free), struct dpt_entry, link);
+		(*ep)->state = DPT_GRANTED;
+		(*ep)->last_seen = false;
+		d->n_granted++;
+	}
+	return end;
+}
+
 int dpt_grant(struct dpt *d, const struct window *w, struct dpt_entry **ep)
 {
 	struct dpt_entry *e;
-	int end;
+	int end = take_slot(d, &e);
 
 	check(w->length > 0 && (uint64_t)w->offset + w->length <= 1ull << 32);
-	*ep = NULL;
-	if (unlikely(list_empty(&d->free))) {
-		end = add_block(d);
-		if (end == DPT_FULL && !list_empty(&d->draining))
-			drained(d, list_first(&d->draining, struct dpt_entry, link));
-		else if (end != 0)
-			return end;
-	}
-	e = list_entry(list_pop(&d->free), struct dpt_entry, link);
+	*ep = e;
+	if (end != 0)
+		return end;
 	e->w = *w;
 	e->w.filled = 0;
 	e->w.next_datasn = 0;
 	e->w.next = w->start;
-	e->state = DPT_GRANTED;
-	e->last_seen = false;
 	list_push_back(&d->granted, &e->link);
-	d->n_granted++;
-	*ep = e;
 	return 0;
+}
+
+int dpt_name(struct dpt *d, void *task, struct dpt_entry **ep)
+{
+	int end = take_slot(d, ep);
+
+	if (end == 0)
+		(*ep)->w = (struct window){.task = task};
+	return end;
 }
 
 uint32_t dpt_tag(const struct dpt *d, const struct dpt_entry *e)
@@ -126,6 +146,13 @@ static inline struct dpt_entry *find_slot(struct dpt *d, uint16_t index)
 		return NULL;
 	e = &d->block[slot / DPT_BLOCK][slot % DPT_BLOCK];
 	return likely(e->state != DPT_FREE && e->gen == index_gen(index)) ? e : NULL;
+}
+
+struct dpt_entry *dpt_find(struct dpt *d, uint32_t tag)
+{
+	struct dpt_entry *e = find_slot(d, tag_index(tag));
+
+	return likely(tag_conn(tag) == d->conn && e && e->state == DPT_GRANTED) ? e : NULL;
 }
 
 enum data_out_fate dpt_check(struct dpt *d, const struct data_out *h, struct window **wp,

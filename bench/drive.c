@@ -145,6 +145,7 @@ static void run(struct run *r, const struct load *l)
 
 	r->l = *l;
 	r->n_started = r->n_done = r->next = 0;
+	r->waiting = false;
 	memset(r->hist, 0, sizeof(r->hist));
 	r->now_ns = clock_ns();
 	r->end_ns = r->now_ns + (uint64_t)(l->seconds * 1e9);
@@ -162,6 +163,8 @@ static void run(struct run *r, const struct load *l)
 		r->waiting = l->lockstep && r->n_done < r->n_started;
 		for (int e = 0; e < n; e++)
 			turn(r, ev[e].data.u32);
+		for (unsigned i = 0; l->lockstep && !r->waiting && i < l->n_conns; i++)
+			turn(r, i);
 	}
 }
 

@@ -340,9 +340,11 @@ static void log_in(struct lconn *c)
 	struct say *s;
 
 	if (step == LOGIN_IDENTIFIED)
-		step = login_accept(c->login, ++c->l->n_conns, 1, NULL);
+		step = login_accept(c->login, ++c->l->n_conns, NULL);
 	if (step == LOGIN_FAILED)
 		limit_die("login: %s", c->login->why);
+	if (step == LOGIN_DONE && (c->login->params.header_digest || c->login->params.data_digest))
+		limit_die("digests are not part of the yardstick");
 	s = say(c, OP_LOGIN_RESPONSE, c->rx.itt);
 	s->pdu = c->login->rsp;
 	s->pdu.expcmdsn = c->rx.cmdsn;
@@ -393,7 +395,7 @@ static int header(void *ctx, const uint8_t *bhs, struct rx_target *t)
 	return RX_MORE;
 }
 
-static int payload(void *ctx)
+static int payload(void *ctx, bool damaged)
 {
 	struct lconn *c = ctx;
 
@@ -428,6 +430,7 @@ static const struct framer_ops framer_ops = {.header = header, .payload = payloa
 
 struct lconn *lconn_new(struct limit *l, int fd)
 {
+	static const uint8_t dice[LOGIN_RANDOM_LEN];
 	struct lconn *c = calloc(1, sizeof(*c));
 
 	check(c);
@@ -437,7 +440,7 @@ struct lconn *lconn_new(struct limit *l, int fd)
 	list_init(&c->writes);
 	param_default(&c->params);
 	c->login = malloc(sizeof(*c->login));
-	check(c->login && !login_init(c->login, &l->offer) && !dpt_init(&c->dpt, ++l->n_conns));
+	check(c->login && !login_init(c->login, &l->offer, 1, dice) && !dpt_init(&c->dpt, ++l->n_conns));
 	framer_init(&c->framer, &framer_ops, c, l->scratch, &c->dpt);
 	return c;
 }

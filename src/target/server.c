@@ -249,6 +249,7 @@ static int build_portals(struct server *s, char *err, size_t err_len)
 			return fail(err, err_len, rc, "--listen %s: %s", io_addr_text(&s->config->listen[i], text),
 				strerror(-rc));
 		s->n_portals = i + 1;
+		log_info("listening on %s", io_addr_text(&p->addr, text));
 	}
 	return 0;
 }

@@ -145,6 +145,7 @@ static void run(struct run *r, const struct load *l)
 
 	r->l = *l;
 	r->n_started = r->n_done = r->next = 0;
+	r->waiting = false;
 	memset(r->hist, 0, sizeof(r->hist));
 	r->now_ns = clock_ns();
 	r->end_ns = r->now_ns + (uint64_t)(l->seconds * 1e9);
@@ -162,6 +163,8 @@ static void run(struct run *r, const struct load *l)
 		r->waiting = l->lockstep && r->n_done < r->n_started;
 		for (int e = 0; e < n; e++)
 			turn(r, ev[e].data.u32);
+		for (unsigned i = 0; l->lockstep && !r->waiting && i < l->n_conns; i++)
+			turn(r, i);
 	}
 }
 
@@ -243,13 +246,13 @@ static const char usage[] =
 	"      --lockstep         iodepth commands at once, then wait for all of them\n"
 	"      --solicited        every write waits for its R2T\n"
 	"      --fill, --scatter  write all of the volume first, in order; at random\n"
-	"      --idle SECONDS     hold the connections so long and do nothing else\n";
+	"      --hold SECONDS     keep the connections so long after the load\n";
 
 struct options {
 	struct load l;
 	struct wire_params p;
 	uint64_t seed;
-	double idle;
+	double hold;
 	int fill, scatter, solicited, poll, lockstep;
 	const char *rw;
 };
@@ -272,7 +275,7 @@ static void parse_options(struct options *o, int argc, char **argv)
 {
 	const struct option longs[] = {{"rw", 1, 0, 'r'}, {"mix", 1, 0, 'm'}, {"bs", 1, 0, 'b'},
 		{"iodepth", 1, 0, 'd'}, {"connections", 1, 0, 'c'}, {"count", 1, 0, 'n'},
-		{"time", 1, 0, 't'}, {"pdu", 1, 0, 'p'}, {"seed", 1, 0, 's'}, {"idle", 1, 0, 'i'},
+		{"time", 1, 0, 't'}, {"pdu", 1, 0, 'p'}, {"seed", 1, 0, 's'}, {"hold", 1, 0, 'h'},
 		{"poll", 0, &o->poll, 1}, {"lockstep", 0, &o->lockstep, 1},
 		{"solicited", 0, &o->solicited, 1}, {"fill", 0, &o->fill, 1},
 		{"scatter", 0, &o->scatter, 1}, {0}};
@@ -308,8 +311,8 @@ static void parse_options(struct options *o, int argc, char **argv)
 		case 's':
 			o->seed = number(optarg, UINT64_MAX);
 			break;
-		case 'i':
-			o->idle = strtod(optarg, NULL);
+		case 'h':
+			o->hold = strtod(optarg, NULL);
 			break;
 		case 0:
 			break;
@@ -364,12 +367,6 @@ int main(int argc, char **argv)
 	if (!wire_parse(&u, argv[optind]))
 		wire_die("%s is no iscsi://HOST:PORT/TARGET/LUN", argv[optind]);
 	connect_all(&r, &u, &o.p, &o.l);
-	if (o.idle > 0) {
-		puts("idle");
-		fflush(stdout);
-		nanosleep(&(struct timespec){(time_t)o.idle, 0}, NULL);
-		return 0;
-	}
 	if (o.fill)
 		fill(&r);
 	if (o.scatter)
@@ -385,5 +382,8 @@ int main(int argc, char **argv)
 	from = clock_ns();
 	run(&r, &o.l);
 	report(&r, (double)(clock_ns() - from) / 1e9, cpu_seconds() - cpu);
+	fflush(stdout);
+	if (o.hold > 0)
+		nanosleep(&(struct timespec){(time_t)o.hold, 0}, NULL);
 	return 0;
 }

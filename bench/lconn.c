@@ -440,7 +440,8 @@ struct lconn *lconn_new(struct limit *l, int fd)
 	list_init(&c->writes);
 	param_default(&c->params);
 	c->login = malloc(sizeof(*c->login));
-	check(c->login && !login_init(c->login, &l->offer, 1, dice) && !dpt_init(&c->dpt, ++l->n_conns));
+	check(c->login && !login_init(c->login, &l->offer, 1, dice) &&
+		!dpt_init(&c->dpt, ++l->n_conns));
 	framer_init(&c->framer, &framer_ops, c, l->scratch, &c->dpt);
 	return c;
 }

@@ -123,9 +123,11 @@ static void learn_pdu(struct framer *f, const uint8_t *bhs)
 	if (f->careful)
 		f->careful--;
 	f->in_burst = false;
-	if ((bhs[0] & 0x3f) == OP_DATA_OUT) {
+	/* A target hears Data-Outs, an initiator Data-Ins: to the plan they are the same. */
+	if ((bhs[0] & 0x3f) == OP_DATA_OUT || (bhs[0] & 0x3f) == OP_DATA_IN) {
 		if (!f->target.window || !f->pdu_len)
 			return;
+		f->n_small_data = f->pdu_len <= SMALL_PDU ? MIN(f->n_small_data + 1, 2) : 0;
 		if (!final || f->pdu_len > f->cut)
 			f->cut = f->pdu_len;
 		f->in_burst = !final;

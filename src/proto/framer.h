@@ -81,6 +81,7 @@ struct framer {
 	/* what the plan has learnt of this initiator */
 	uint32_t cut;             /* how long it cuts its Data-Outs; 0: not known yet */
 	uint8_t n_small;          /* small PDUs in a row: two make the tail large */
+	uint8_t n_small_data;     /* small Data-Outs or Data-Ins in a row: two, and the tail takes what is not guessed */
 	bool in_burst;            /* the last PDU was a Data-Out of a window that is still open */
 	uint16_t shy, shy_next;       /* PDUs for which a burst's beginning is not guessed; the next such time */
 	uint16_t careful, careful_next; /* PDUs for which nothing is guessed */

@@ -388,6 +388,24 @@ static bool settled(const struct key_row *row, uint32_t own)
 	return (row->result == RESULT_AND && !own) || (row->result == RESULT_OR && own);
 }
 
+/* preference - all built words of a list, the one that we want first (6.2.1). */
+static const char *preference(const struct key_row *row, uint32_t own, char *buf, size_t len)
+{
+	size_t at;
+
+	if (!own || own >= row->own)
+		return key_words(row, 0, row->own, buf, len);
+	key_words(row, own, 1, buf, len);
+	for (uint32_t i = 0; i < row->own; i++) {
+		at = strlen(buf);
+		if (i != own && at + 1 < len) {
+			buf[at] = ',';
+			key_words(row, i, 1, buf + at + 1, len - at - 1);
+		}
+	}
+	return buf;
+}
+
 int nego_offer(struct nego *n, enum key k, struct text *out)
 {
 	const struct key_row *row = &key_rows[k];
@@ -403,7 +421,7 @@ int nego_offer(struct nego *n, enum key k, struct text *out)
 	}
 	n->state[k] |= SAID | OFFERED | AWAITED;
 	if (row->type == KEY_TYPE_LIST)
-		return text_add(out, row->name, key_words(row, 0, row->own, words, sizeof(words)));
+		return text_add(out, row->name, preference(row, own, words, sizeof(words)));
 	if (settled(row, own)) {
 		n->state[k] = (uint8_t)(n->state[k] & ~AWAITED);
 		param_put(&n->params, row, own);

@@ -104,6 +104,46 @@ static void a_promise_finds_room(void **state)
 	teardown((void **)&f);
 }
 
+static void reads_go_on_while_landings_hold_all_pages(void **state)
+{
+	struct fixture *f;
+	struct landing l[64];
+	struct test_op t[4], w;
+	unsigned n = 0, n_done = 0;
+
+	setup_size((void **)&f, SIZE, 1024, 512, 0);
+	/* Silent peers. */
+	do
+		landing_init(&l[n], f->v, 0, 64 * KIB, NULL);
+	while (landing_take(&l[n++], 64 * KIB, false) != VOL_FULL);
+	for (uint64_t page = 0; page < 500; page++)
+		read_now(f, page * PAGE, 4 * KIB, disk_byte(page));
+	/* Together they may pin some, and the others wait. */
+	for (unsigned i = 0; i < 4; i++)
+		start_read(f, &t[i], i * MIB, 64 * KIB);
+	finish(f);
+	for (unsigned i = 0; i < 4; i++)
+		n_done += t[i].done;
+	assert_in_range(n_done, 2, 3);
+	while (n--)
+		if (n >= 4)
+			landing_drop(&l[n]);
+		else
+			break;
+	finish(f);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(t[i].done && !t[i].end);
+		assert_true(all_bytes(&t[i], 0, PAGE, disk_byte(i * (MIB / PAGE))));
+		volume_unpin(&t[i].op);
+	}
+	start_write(f, &f->io, &w, 512, 512, 1);
+	finish(f);
+	assert_true(w.done && !w.end);
+	for (unsigned i = 0; i < 4; i++)
+		landing_drop(&l[i]);
+	teardown((void **)&f);
+}
+
 static void two_volumes_share_an_arena(void **state)
 {
 	struct fixture *f = *state;
@@ -134,6 +174,7 @@ int main(void)
 		cmocka_unit_test(a_read_that_can_never_fit_is_told),
 		cmocka_unit_test(landings_push_the_cache_out),
 		cmocka_unit_test(a_promise_finds_room),
+		cmocka_unit_test(reads_go_on_while_landings_hold_all_pages),
 		CASE(two_volumes_share_an_arena),
 	};
 

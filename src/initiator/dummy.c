@@ -67,6 +67,8 @@ void dummy_serve(struct dummy *d, unsigned turns)
 }
 
 /* hear - all of len; false: hung up, or nothing in time. */
+static const uint8_t dice[LOGIN_RANDOM_LEN] = {1, 2, 3};
+
 static bool hear(struct dummy *d, void *buf, size_t len)
 {
 	size_t have = 0;
@@ -158,12 +160,12 @@ void dummy_login(struct dummy *d)
 	param_offer_default(&offer);
 	offer.v.max_recv_data = d->max_recv_data;
 	offer.v.initial_r2t = d->initial_r2t;
-	assert_int_equal(login_init(&l, &offer), 0);
+	assert_int_equal(login_init(&l, &offer, 1, dice), 0);
 	do {
 		dummy_hear(d, OP_LOGIN_REQUEST);
 		step = login_rx(&l, &d->rx, d->data, d->rx.data_len);
 		if (step == LOGIN_IDENTIFIED)
-			step = login_accept(&l, 1, 1, NULL);
+			step = login_accept(&l, 1, NULL);
 		assert_int_not_equal(step, LOGIN_FAILED);
 		d->expcmdsn = d->rx.cmdsn;
 		d->statsn = l.rsp.statsn;

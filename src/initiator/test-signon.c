@@ -12,6 +12,8 @@
 #define INITIATOR "iqn.2026-11.test:initiator"
 #define TARGET	  "iqn.2026-11.test:target"
 
+static const uint8_t dice[LOGIN_RANDOM_LEN] = {1, 2, 3};
+
 static const uint8_t isid[6] = {0x80, 1, 2, 3, 4, 5};
 
 struct pair {
@@ -24,7 +26,7 @@ struct pair {
 static void pair_init(struct pair *p, const char *target)
 {
 	assert_int_equal(signon_init(&p->so, &p->i, INITIATOR, target, isid), 0);
-	assert_int_equal(login_init(&p->l, &p->t), 0);
+	assert_int_equal(login_init(&p->l, &p->t, 1, dice), 0);
 }
 
 static void pair_deinit(struct pair *p)
@@ -58,7 +60,7 @@ static enum signon_step converse(struct pair *p, enum login_status refuse)
 		assert_int_equal(req.data_len, len);
 		t = login_rx(&p->l, &req, text, len);
 		if (t == LOGIN_IDENTIFIED)
-			t = refuse ? login_refuse(&p->l, refuse, "no") : login_accept(&p->l, 77, 1, NULL);
+			t = refuse ? login_refuse(&p->l, refuse, "no") : login_accept(&p->l, 77, NULL);
 		rsp = p->l.rsp;
 		rsp.expcmdsn = 1;
 		rsp.maxcmdsn = 32;

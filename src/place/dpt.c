@@ -17,6 +17,7 @@ int dpt_init(struct dpt *d, uint16_t conn)
 	d->conn = conn;
 	list_init(&d->free);
 	list_init(&d->granted);
+	list_init(&d->draining);
 	return 0;
 }
 
@@ -44,6 +45,21 @@ static int add_block(struct dpt *d)
 	return 0;
 }
 
+static void set_free(struct dpt *d, struct dpt_entry *e)
+{
+	e->state = DPT_FREE;
+	e->gen = (e->gen + 1) % TAG_GENS;
+	list_push_back(&d->free, &e->link);
+}
+
+/* drained - no more is expected for this slot. */
+static void drained(struct dpt *d, struct dpt_entry *e)
+{
+	list_remove(&e->link);
+	d->n_draining--;
+	set_free(d, e);
+}
+
 /* take_slot - the oldest free one, on no list. */
 static int take_slot(struct dpt *d, struct dpt_entry **ep)
 {
@@ -52,6 +68,10 @@ static int take_slot(struct dpt *d, struct dpt_entry **ep)
 	*ep = NULL;
 	if (unlikely(list_empty(&d->free)))
 		end = add_block(d);
+	if (end == DPT_FULL && !list_empty(&d->draining)) {
+		drained(d, list_first(&d->draining, struct dpt_entry, link));
+		end = 0;
+	}
 	if (end == 0) {
 		*ep = list_entry(list_pop(&d->free), struct dpt_entry, link);
 		(*ep)->state = DPT_GRANTED;
@@ -92,13 +112,6 @@ uint32_t dpt_tag(const struct dpt *d, const struct dpt_entry *e)
 	return tag_make(index_make(e->gen, e->slot), d->conn);
 }
 
-static void set_free(struct dpt *d, struct dpt_entry *e)
-{
-	e->state = DPT_FREE;
-	e->gen = (e->gen + 1) % TAG_GENS;
-	list_push_back(&d->free, &e->link);
-}
-
 void dpt_close(struct dpt *d, struct dpt_entry *e)
 {
 	check(e->state == DPT_GRANTED);
@@ -119,6 +132,7 @@ void dpt_drain(struct dpt *d, struct dpt_entry *e)
 		return;
 	}
 	e->state = DPT_DRAINING;
+	list_push_back(&d->draining, &e->link);
 	d->n_draining++;
 }
 
@@ -170,8 +184,7 @@ enum data_out_fate dpt_check(struct dpt *d, const struct data_out *h, struct win
 	}
 	if (unlikely(e->state == DPT_DRAINING)) {
 		if (h->final) {
-			d->n_draining--;
-			set_free(d, e);
+			drained(d, e);
 		}
 		return DATA_OUT_DRAIN;
 	}

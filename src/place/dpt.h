@@ -40,6 +40,7 @@ struct dpt {
 	uint16_t n_slots;       /* that exist; those neither granted nor draining are on the free list */
 	struct list free;       /* oldest first */
 	struct list granted;    /* in grant order: the receive plan reaches along it */
+	struct list draining;   /* oldest first: where all slots are in use, the oldest is given up */
 	struct dpt_entry *block[DPT_BLOCKS];
 };
 
@@ -48,7 +49,8 @@ enum { DPT_FULL = 1 };
 int dpt_init(struct dpt *d, uint16_t conn);
 void dpt_deinit(struct dpt *d); /* safe to call twice; entries are dropped, draining ones too */
 
-/* dpt_grant - take a free slot for a window; DPT_FULL: the R2T waits; -ENOMEM.
+/* dpt_grant - take a free slot for a window; DPT_FULL: the R2T waits; -ENOMEM. When none is free the slot that
+ * drains longest is taken: the rest of its data is not to be expected any more, and is stale if it comes.
  * w->start must be the place of w->offset; filled and next_datasn start at 0. */
 int dpt_grant(struct dpt *d, const struct window *w, struct dpt_entry **ep);
 /* dpt_name - take a free slot only for its tag: for a task that names itself by one and for which no data is due

@@ -118,7 +118,8 @@ static const struct rule {
 	{ O, "X-com.example.fast=Yes\n", "X-com.example.fast=NotUnderstood\n" },
 	{ O, "Maxburstlength=512\n", "Maxburstlength=NotUnderstood\n" },
 	{ O, "Foo=NotUnderstood\n", "" },
-	{ S, "CHAP_A=5\n", "CHAP_A=NotUnderstood\n" },
+	{ S, "CHAP_A=5\n", "" },
+	{ S, "CHAP_X=5\n", "CHAP_X=NotUnderstood\n" },
 	/* full feature phase */
 	{ F, "MaxRecvDataSegmentLength=1024\n", "" },
 	{ F, "InitiatorAlias=new\n", "" },

@@ -82,8 +82,8 @@ static void values_are_reached_by_row(void **state)
 	assert_int_equal(param_get(&p, &key_rows[KEY_MAX_BURST]), 4096);
 	param_put(&p, &key_rows[KEY_INITIAL_R2T], 0);
 	assert_false(p.initial_r2t);
-	param_put(&p, &key_rows[KEY_AUTH_METHOD], 1); /* has no place */
-	assert_int_equal(param_get(&p, &key_rows[KEY_AUTH_METHOD]), 0);
+	param_put(&p, &key_rows[KEY_TARGET_NAME], 1); /* has no place */
+	assert_int_equal(param_get(&p, &key_rows[KEY_TARGET_NAME]), 0);
 }
 
 static void our_offer(void **state)

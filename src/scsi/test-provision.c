@@ -1,4 +1,4 @@
-/* test-provision.c - VERIFY, COMPARE AND WRITE, UNMAP, WRITE SAME. */
+/* test-provision.c - VERIFY, COMPARE AND WRITE, UNMAP, WRITE SAME, GET LBA STATUS. */
 #include "expect.h"
 
 /* --- VERIFY, COMPARE AND WRITE --- */
@@ -182,6 +182,58 @@ static void test_write_same(void **state)
 	FIELD(OUT(BIG, CDB(0x41, 0, 0, 0, 0, 0, 0, 0x80, 0), data, 4096), 7, -1);
 }
 
+/* --- GET LBA STATUS --- */
+
+/* What is said of the blocks from `lba` on: so many, in pages or not. */
+static void expect_status(unsigned lun, uint32_t lba, uint32_t n, bool mapped)
+{
+	GOOD(IN(lun, CDB(0x9e, 0x12, 0, 0, 0, 0, (uint8_t)(lba >> 24), (uint8_t)(lba >> 16),
+			     (uint8_t)(lba >> 8), (uint8_t)lba, 0, 0, 0, 24), 24));
+	assert_int_equal(rig.in_len, 24);
+	assert_int_equal(get_be32(rig.in), 20);
+	assert_int_equal(get_be64(rig.in + 8), lba);
+	assert_int_equal(get_be32(rig.in + 16), n);
+	assert_int_equal(rig.in[20], mapped ? 0 : 1);
+}
+
+static void test_lba_status(void **state)
+{
+	enum { LEAF = 512 }; /* blocks of the map's unit of counting, on BIG */
+	uint8_t list[8 + 16];
+
+	expect_status(DISK, 0, BLOCKS, false);
+	expect_status(DISK, BLOCKS - 1, 1, false);
+	fill(50, 16 * 512);
+	GOOD(OUT(DISK, CDB(0x2a, 0, 0, 0, 0, 20, 0, 0, 16), data, 16 * 512));
+	expect_status(DISK, 0, 16, false);
+	expect_status(DISK, 15, 1, false);
+	expect_status(DISK, 16, 24, true); /* the pages that were touched */
+	expect_status(DISK, 21, 19, true);
+	expect_status(DISK, 40, BLOCKS - 40, false);
+	GOOD(UNMAP(list, unmap_list(list, 1, (uint64_t[]){24, 8})));
+	expect_status(DISK, 16, 8, true);
+	expect_status(DISK, 24, 8, false);
+	expect_status(DISK, 32, 8, true);
+
+	/* empty and full leaves go by their counts, one other is looked through */
+	expect_status(BIG, 5, 16384 - 5, false);
+	fill(51, 4096);
+	GOOD(OUT(BIG, CDB(0x41, 0, 0, 0, 2 * LEAF >> 8, 0, 0, 2 * LEAF >> 8, 7), data, 4096));
+	expect_status(BIG, 0, 2 * LEAF, false);
+	expect_status(BIG, 2 * LEAF, 2 * LEAF + 7, true);
+	expect_status(BIG, 4 * LEAF + 6, 1, true);
+	expect_status(BIG, 4 * LEAF + 7, 16384 - 4 * LEAF - 7, false);
+	GOOD(OUT(BIG, CDB(0x2a, 0, 0, 0, 6 * LEAF >> 8, 100, 0, 0, 1), data, 4096));
+	expect_status(BIG, 4 * LEAF + 7, 2 * LEAF, false); /* 505 pages of leaf 4 and 7 of leaf 6 were looked at */
+	expect_status(BIG, 6 * LEAF + 7, 93, false);
+
+	OUT_OF_RANGE(IN(DISK, CDB(0x9e, 0x12, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 24), 24));
+	GOOD(IN(DISK, CDB(0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12), 24));
+	assert_int_equal(rig.in_len, 12);
+	GOOD(IN(DISK, CDB(0x9e, 0x12), 24));
+	assert_int_equal(rig.in_len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +244,7 @@ int main(void)
 		TEST(test_unmap_lists_that_are_wrong),
 		TEST(test_unmap_limit),
 		TEST(test_write_same),
+		TEST(test_lba_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,7 +267,7 @@ static void a_block_device_is_served(void **state)
 	char image[] = "test-loop-XXXXXX", path[32];
 	int file = mkstemp(image), loop;
 	uint8_t *model = malloc(SIZE), *got = malloc(SIZE);
-	struct fixture *f;
+	struct fixture *f = NULL;
 
 	unlink(image);
 	assert_int_equal(ftruncate(file, SIZE), 0);

@@ -30,7 +30,7 @@ struct player_task {
 	unsigned n_due;
 	uint32_t sent;
 	bool maybe_lost; /* a reset may have taken it without a word */
-	uint8_t buf[PLAYER_BLOCKS * MODEL_BLOCK];
+	_Alignas(8) uint8_t buf[PLAYER_BLOCKS * MODEL_BLOCK];
 };
 
 struct player {

@@ -26,6 +26,8 @@ TABLE='
 2 | serve --frobnicate there.img                   | --frobnicate: no such option
 2 | frobnicate                                     | frobnicate: no such subcommand
 4 | serve --listen 127.0.0.1:0 not-there.img       | not-there.img: No such file or directory
+1 | serve --listen 127.0.0.1:0 --ram 12T           | berth: --ram 12T: this machine has not that much memory free
+6 | serve --listen 127.0.0.1:0 --ram 900T          | berth: --ram 900T: more than a disk in memory can be
 6 | serve --listen 127.0.0.1:0 odd.img             | odd.img
 6 | serve --listen 127.0.0.1:0 folder              | folder
 6 | serve --listen 127.0.0.1:0 there.img,size=2M   | there.img

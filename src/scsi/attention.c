@@ -47,6 +47,28 @@ enum sense attention_take(struct nexus *n, const struct lu *lu)
 	return SENSE_NONE;
 }
 
+unsigned attention_pending(const struct nexus *n, const struct lu *lu, enum sense *whyp)
+{
+	unsigned count = 0;
+
+	*whyp = SENSE_NONE;
+	list_for_each (l, &n->ua) {
+		const struct attention *a = list_entry(l, struct attention, link);
+
+		if (a->lu == lu && !count++)
+			*whyp = a->why;
+	}
+	return count;
+}
+
+void nexus_lost(struct nexus *n)
+{
+	for (unsigned i = 0; i < n->luns->n; i++) {
+		if (n->luns->lu[i])
+			(void)attention_raise(n, n->luns->lu[i], SENSE_NEXUS_LOSS);
+	}
+}
+
 void attention_clear(struct nexus *n)
 {
 	while (!list_empty(&n->ua))

@@ -11,4 +11,6 @@
 int attention_raise(struct nexus *n, const struct lu *lu, enum sense why);
 /* attention_take - the oldest that waits for this unit, which then waits no more; SENSE_NONE. */
 enum sense attention_take(struct nexus *n, const struct lu *lu);
+/* attention_pending - how many wait for this unit; *whyp is the oldest, which goes on waiting. */
+unsigned attention_pending(const struct nexus *n, const struct lu *lu, enum sense *whyp);
 void attention_clear(struct nexus *n);

@@ -82,6 +82,9 @@ struct nexus {
 };
 void nexus_init(struct nexus *n);   /* SCSI's own fields only; no unit attention is raised */
 void nexus_deinit(struct nexus *n); /* no command is left; safe to call twice */
+/* nexus_lost - I_T NEXUS RESET: what an I_T nexus loss does to each of its units (SAM-5 6.3.4); its commands
+ * are the transport's to abort. On the nexus's reactor. */
+void nexus_lost(struct nexus *n);
 
 struct scsi_ops {
 	void (*done)(struct scsi_cmd *);
@@ -156,6 +159,6 @@ struct lu_params {
 int lu_new(struct lu **lp, const struct lu_params *p); /* -EINVAL, -ENOMEM: the volume stays the caller's */
 struct lu *lu_free(struct lu *l); /* no command may be under way */
 struct volume *lu_volume(const struct lu *l);
-/* lu_reset - LOGICAL UNIT RESET, on any reactor: commands prepared before it no longer commit. The
+/* lu_reset - LOGICAL UNIT RESET, or a target reset, on any reactor: commands prepared before it no longer commit. The
  * transport aborts the tasks of every session and answers when all reactors have said so. */
 void lu_reset(struct lu *l);

@@ -1,9 +1,9 @@
 /* server.c - builds the target from its configuration and takes it down again.
  *
  * Order of building: trace, workers (reactors), arenas, volumes and logical units, listening sockets, threads.
- * Taking down: stop listening, let what runs finish, end the connections, stop the threads, free in the
- * opposite order. All connections are accepted on the first worker and move to their session's reactor
- * when their names are known (session.c). */
+ * Taking down: stop listening, ask the initiators to log out, let what runs finish, end the connections, stop the
+ * threads, free in the opposite order. All connections are accepted on the first worker and move to their
+ * session's reactor when their names are known (session.c). */
 #include "server_in.h"
 
 #include <errno.h>
@@ -385,8 +385,7 @@ static void round_run(struct io_work *work)
 		struct conn *c = list_entry(node, struct conn, link);
 
 		n++;
-		c->leaving = true;
-		if (c->state != CONN_ENDING && (r->round == ROUND_END || !conn_busy(c)))
+		if (c->state != CONN_ENDING && (r->round == ROUND_END || (conn_farewell(c) && !conn_busy(c))))
 			conn_end(c, "the server stops");
 	}
 	list_for_each(node, &r->w->sessions)
@@ -422,9 +421,18 @@ static unsigned round_all(struct server *s, enum round round)
 	return n_busy;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 int server_stop(struct server *s, unsigned timeout_ms)
 {
 	unsigned waited = 0;
+	uint64_t start = now_ms();
 
 	if (!s->started)
 		return 0;
@@ -435,7 +443,7 @@ int server_stop(struct server *s, unsigned timeout_ms)
 		empty = n ? 0 : empty + 1;
 		if (n) {
 			server_pause(s, 10000);
-			waited += 10;
+			waited = s->world ? waited + 10 : (unsigned)(now_ms() - start);
 		}
 	}
 	for (unsigned i = 0; i < s->n_workers && !s->world; i++)

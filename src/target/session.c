@@ -371,40 +371,57 @@ static struct task *held_with(struct session *s, uint32_t cmdsn)
 	return NULL;
 }
 
-static bool is_skipped(const struct session *s, uint32_t cmdsn)
+/* The window is no wider than the set: a number of it has a bit of its own. */
+static uint64_t *skip_word(struct session *s, uint32_t cmdsn)
 {
-	for (unsigned i = 0; i < s->n_skipped; i++) {
-		if (s->skipped[i] == cmdsn)
-			return true;
-	}
-	return false;
+	return &s->skipped[cmdsn % SESSION_WINDOW / 64];
+}
+
+static uint64_t skip_bit(uint32_t cmdsn)
+{
+	return 1ull << cmdsn % 64;
+}
+
+static void mark_skipped(struct session *s, uint32_t cmdsn)
+{
+	if (!(*skip_word(s, cmdsn) & skip_bit(cmdsn)))
+		s->n_skipped++;
+	*skip_word(s, cmdsn) |= skip_bit(cmdsn);
 }
 
 bool session_holds(struct session *s, uint32_t cmdsn)
 {
-	return (s->n_skipped && is_skipped(s, cmdsn)) || (s->n_held && held_with(s, cmdsn));
+	return (*skip_word(s, cmdsn) & skip_bit(cmdsn)) || (s->n_held && held_with(s, cmdsn));
 }
 
 bool session_skip(struct session *s, uint32_t cmdsn)
 {
-	if (cmd_window_place(&s->cmdsn, cmdsn) == SN_OUTSIDE || s->n_skipped == ARRAY_LEN(s->skipped))
+	if (cmd_window_place(&s->cmdsn, cmdsn) == SN_OUTSIDE)
 		return false;
-	s->skipped[s->n_skipped++] = cmdsn;
+	if (!held_with(s, cmdsn)) /* else it has come, under another tag */
+		mark_skipped(s, cmdsn);
 	session_advance(s);
 	return true;
+}
+
+void session_unhold(struct session *s, uint32_t cmdsn)
+{
+	/* The number before it is still missing: nothing moves yet. */
+	s->n_held--;
+	mark_skipped(s, cmdsn);
 }
 
 /* skip_next - the next number was skipped: it is used up now. */
 static bool skip_next(struct session *s)
 {
-	for (unsigned i = 0; i < s->n_skipped; i++) {
-		if (s->skipped[i] == s->cmdsn.expcmdsn) {
-			s->skipped[i] = s->skipped[--s->n_skipped];
-			s->cmdsn.expcmdsn++;
-			return true;
-		}
-	}
-	return false;
+	uint32_t next = s->cmdsn.expcmdsn;
+
+	if (!(*skip_word(s, next) & skip_bit(next)))
+		return false;
+	*skip_word(s, next) &= ~skip_bit(next);
+	s->n_skipped--;
+	s->cmdsn.expcmdsn++;
+	return true;
 }
 
 void session_advance(struct session *s)

@@ -18,9 +18,11 @@
 #include "tx.h"
 #include "xfer.h"
 
-/* Somebody who waits until a number of tasks have settled. */
+/* Somebody who waits until a number of tasks have settled. Whoever calls task_abort() counts himself in n, and
+ * out again behind the last call. */
 struct task_waiter {
 	unsigned n;
+	bool failed; /* no memory to wait for one of them: nothing may be promised */
 	void (*settled)(struct task_waiter *);
 };
 
@@ -44,7 +46,7 @@ struct task {
 	struct window immediate_data, unsolicited;
 	uint64_t progress_ns;  /* when data last arrived */
 	uint64_t budget;       /* of the connection's read_bytes */
-	struct task_waiter *waiters[16]; /* functions that wait for its end */
+	struct list waiters;   /* functions that wait for its end, any number */
 	struct scsi_cmd scsi;
 	struct tx tx;
 };

@@ -385,13 +385,30 @@ bool session_holds(struct session *s, uint32_t cmdsn)
 	return (s->n_skipped && is_skipped(s, cmdsn)) || (s->n_held && held_with(s, cmdsn));
 }
 
+/* skip - the numbers are all different and inside the window, so there is room. */
+static void skip(struct session *s, uint32_t cmdsn)
+{
+	check(s->n_skipped < ARRAY_LEN(s->skipped));
+	s->skipped[s->n_skipped++] = cmdsn;
+}
+
 bool session_skip(struct session *s, uint32_t cmdsn)
 {
-	if (cmd_window_place(&s->cmdsn, cmdsn) == SN_OUTSIDE || s->n_skipped == ARRAY_LEN(s->skipped))
+	if (cmd_window_place(&s->cmdsn, cmdsn) == SN_OUTSIDE)
 		return false;
-	s->skipped[s->n_skipped++] = cmdsn;
+	if (!session_holds(s, cmdsn))
+		skip(s, cmdsn);
 	session_advance(s);
 	return true;
+}
+
+void session_pass_over(struct session *s, struct task *t)
+{
+	if (!t->held)
+		return;
+	t->held = false;
+	s->n_held--;
+	skip(s, t->cmdsn);
 }
 
 /* skip_next - the next number was skipped: it is used up now. */

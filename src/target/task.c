@@ -123,6 +123,7 @@ static void task_free(struct task *t)
 	struct task_waiter *waiters[ARRAY_LEN(t->waiters)];
 
 	memcpy(waiters, t->waiters, sizeof(waiters));
+	session_pass_over(s, t);
 	task_uncount(t);
 	windows_drain(t);
 	list_remove(&t->wait);
@@ -505,7 +506,7 @@ void task_fail(struct task *t, enum sense why)
 	t->unsolicited.filled = t->unsolicited.length;
 	t->immediate_data.filled = t->immediate_data.length;
 	t->state = TASK_RECEIVING;
-	t->held = false;
+	session_pass_over(t->s, t);
 	if (t->c->walking)
 		part(t);
 	else

@@ -61,7 +61,7 @@ unsigned attention_pending(const struct nexus *n, const struct lu *lu, enum sens
 	return count;
 }
 
-void nexus_lost(struct nexus *n)
+void scsi_nexus_lost(struct nexus *n)
 {
 	for (unsigned i = 0; i < n->luns->n; i++) {
 		if (n->luns->lu[i])

@@ -82,9 +82,9 @@ struct nexus {
 };
 void nexus_init(struct nexus *n);   /* SCSI's own fields only; no unit attention is raised */
 void nexus_deinit(struct nexus *n); /* no command is left; safe to call twice */
-/* nexus_lost - I_T NEXUS RESET: what an I_T nexus loss does to each of its units (SAM-5 6.3.4); its commands
+/* scsi_nexus_lost - I_T NEXUS RESET: what an I_T nexus loss does to each of its units (SAM-5 6.3.4); its commands
  * are the transport's to abort. On the nexus's reactor. */
-void nexus_lost(struct nexus *n);
+void scsi_nexus_lost(struct nexus *n);
 
 struct scsi_ops {
 	void (*done)(struct scsi_cmd *);

@@ -171,7 +171,7 @@ static void abort_set(struct conn *c, const struct function *f)
 			task_abort(t, &e->waiter);
 	}
 	if (f->told == SENSE_NEXUS_LOSS)
-		nexus_lost(&c->s->nexus);
+		scsi_nexus_lost(&c->s->nexus);
 	ending_told(e);
 }
 

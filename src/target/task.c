@@ -365,10 +365,12 @@ void task_begin(struct task *t, struct rx_target *target)
 		task_fail(t, SENSE_UNEXPECTED_UNSOLICITED);
 	else if (p->cmd.read && p->cmd.write && !t->failed)
 		task_fail(t, SENSE_INVALID_FIELD_IN_IU); /* bidirectional: no command of ours is */
+	if (t->failed || t->parting)
+		return; /* what still comes of it goes to the sink: its places will be others' by then */
 	/* What reaches past the places goes to the sink, and is not predicted. */
 	if (t->unsolicited.length && t->xfer.unsolicited <= t->scsi.out_have)
 		c->framer.unsolicited = &t->unsolicited;
-	if (!t->failed && p->data_len)
+	if (p->data_len)
 		*target = (struct rx_target){.place = t->immediate_data.start, .window = &t->immediate_data};
 }
 

@@ -9,7 +9,7 @@
 #   make fuzz          fuzz every door for a while (SECONDS_EACH=30)
 #   make bench         CPU a command, against tgt and the bare limit (BENCH_QUICK=1: in 2 minutes)
 #   make bench-compare BASE=COMMIT       instructions and CPU a command, against an older commit
-#   make format        clang-format on all C files
+#   make format        clang-format on all C files (headers are laid out by hand)
 #   make deps          install what `make` and `make test` need
 #   make install       to PREFIX (/usr/local), under DESTDIR
 #   make clean         remove all that was built
@@ -70,7 +70,7 @@ bench-compare:
 
 format:
 	@scripts/deps install develop
-	@git ls-files -z -- '*.c' '*.h' | xargs -0 clang-format -i
+	@git ls-files -z -- '*.c' | xargs -0 clang-format -i
 
 install: build/berth
 	@meson configure build --prefix "$(PREFIX)"

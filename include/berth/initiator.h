@@ -91,6 +91,7 @@ struct berth_options {
 	bool no_immediate_data;     /* refuse ImmediateData */
 	bool initial_r2t;           /* ask for InitialR2T=Yes */
 	bool header_digest, data_digest; /* prefer CRC32C; without, it is used when the target insists */
+	const char *congestion;     /* TCP congestion control, borrowed while the session lives [the system's] */
 	unsigned connect_ms;        /* for connecting and logging in [10000] */
 	unsigned command_ms;        /* for each command [30000] */
 	unsigned keepalive_ms;      /* ask after so long a silence; thrice that and the connection is lost [5000] */

@@ -102,4 +102,5 @@ void args_help(const struct arg *table, FILE *f)
 			table->value ? table->value : "");
 		fprintf(f, "  %-22s %s\n", left, table->help);
 	}
+	fprintf(f, "  %-22s %s\n", "--help", "this text");
 }

@@ -23,7 +23,7 @@ enum { JOBS_MAX = 256, CONNS_MAX = 65536, MEMORY_MAX_SHIFT = 36 };
 
 /* The arguments, as they are written. */
 struct words {
-	const char *rw;
+	const char *rw, *congestion;
 	uint64_t bs, depth, jobs, conns, time_s, ramp_s, offset, size, pdu, rate, spin_us, mix;
 	bool verify, json, digest;
 };
@@ -52,6 +52,7 @@ static const struct { const char *name; bool random; int read_percent; } modes[]
 	{"--rate", ARG_NUMBER, &(w)->rate, 1, 100000000, "IOPS", "no more requests a second than this"},         \
 	{"--spin", ARG_NUMBER, &(w)->spin_us, 0, 1000000, "US", "look for answers so long before sleeping (0)"}, \
 	{"--verify", ARG_FLAG, &(w)->verify, 0, 0, NULL, "write patterns, and check everything that is read"},   \
+	{"--congestion", ARG_WORD, &(w)->congestion, 0, 0, "NAME", "TCP congestion control: reno, cubic, bbr (the system's)"}, \
 	{"--digest", ARG_FLAG, &(w)->digest, 0, 0, NULL, "ask for CRC32C digests of headers and data"},          \
 	{"--json", ARG_FLAG, &(w)->json, 0, 0, NULL, "print the results as JSON"},                               \
 	{NULL} }
@@ -101,6 +102,7 @@ static const char *settle(struct bench *b, struct words *w)
 	b->offset = w->offset;
 	b->size = w->size;
 	b->options.depth = (unsigned)w->depth;
+	b->options.congestion = w->congestion;
 	b->options.header_digest = b->options.data_digest = w->digest;
 	if (w->pdu)
 		b->options.max_recv_data = b->options.max_send_data = (uint32_t)w->pdu;

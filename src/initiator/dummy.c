@@ -129,14 +129,18 @@ void dummy_say(struct dummy *d, struct pdu *p, const void *data)
 		memcpy(buf + BHS_LEN, data, p->data_len);
 	memset(buf + BHS_LEN + p->data_len, 0, pad_len(p->data_len));
 	while (done < len) {
-		ssize_t n = send(d->fd, buf + done, len - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+		size_t part = d->crumb && len - done > d->crumb ? d->crumb : len - done;
+		ssize_t n = send(d->fd, buf + done, part, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (n > 0)
+		if (n > 0) {
 			done += (size_t)n;
-		else if (n < 0 && errno != EAGAIN)
+			if (d->crumb)
+				dummy_serve(d, 1);
+		} else if (n < 0 && errno != EAGAIN) {
 			return; /* it has left, as some tests expect */
-		else
+		} else {
 			dummy_serve(d, 1);
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ struct dummy {
 	uint8_t data[1 << 20];
 	uint32_t max_recv_data;  /* what it takes; to be set before dummy_login() */
 	bool initial_r2t;
+	uint32_t crumb;          /* what it says is sent in pieces of so many bytes; 0: whole */
 };
 
 void dummy_init(struct dummy *d);

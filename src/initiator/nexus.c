@@ -60,6 +60,11 @@ static int open_socket(struct berth_session *s)
 	if (s->fd < 0)
 		return -errno;
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (s->opt.congestion && setsockopt(s->fd, IPPROTO_TCP, TCP_CONGESTION, s->opt.congestion,
+					 (socklen_t)strlen(s->opt.congestion)) < 0) {
+		nexus_fault(s, -EINVAL, "%s: no congestion control of this system", s->opt.congestion);
+		return -EINVAL;
+	}
 	s->want_out = true;
 	if (connect(s->fd, &a->sa, a->len) < 0 && errno != EINPROGRESS)
 		return -errno;

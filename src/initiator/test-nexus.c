@@ -164,6 +164,23 @@ static void reads_in_pieces(void **state)
 	end();
 }
 
+/* However the stream is cut: within headers, within payload, between. */
+static void reads_in_crumbs(void **state)
+{
+	static const uint32_t crumbs[] = {7, 48, 113, 1448};
+
+	for (size_t i = 0; i < sizeof(crumbs) / sizeof(crumbs[0]); i++) {
+		tear_down(NULL);
+		set_up(NULL);
+		d.crumb = crumbs[i];
+		reads_in_pieces(state);
+		tear_down(NULL);
+		set_up(NULL);
+		d.crumb = crumbs[i];
+		reads_in_any_order(state);
+	}
+}
+
 static void short_reads(void **state)
 {
 	struct iovec iov = {buf[0], 252};
@@ -592,6 +609,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(reads_in_any_order),
 		CASE(reads_in_pieces),
+		CASE(reads_in_crumbs),
 		CASE(short_reads),
 		CASE(writes_unasked_and_asked),
 		CASE(writes_only_asked),

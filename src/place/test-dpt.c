@@ -286,6 +286,29 @@ static void draining_slots_give_way(void **state)
 	assert_int_equal(d.n_draining, TAG_OTHER_FIRST - 1);
 }
 
+/* A tag without data due: found like any other, and out of the receive plan's way. */
+static void named_only(void **state)
+{
+	struct dpt_entry *e, *first = granted();
+	uint32_t tag;
+
+	assert_int_equal(dpt_name(&d, &d, &e), 0);
+	tag = dpt_tag(&d, e);
+	assert_ptr_equal(e->w.task, &d);
+	assert_int_equal(e->w.length, 0);
+	assert_ptr_equal(dpt_find(&d, tag), e);
+	assert_ptr_equal(dpt_find(&d, dpt_tag(&d, first)), first);
+	assert_ptr_equal(list_first(&d.granted, struct dpt_entry, link), first);
+	assert_ptr_equal(d.granted.prev, &first->link);
+	dpt_close(&d, e);
+	assert_null(dpt_find(&d, tag));
+	assert_null(dpt_find(&d, dpt_tag(&d, first) ^ 1));       /* another connection */
+	assert_null(dpt_find(&d, dpt_tag(&d, first) ^ 1u << 26)); /* another generation */
+	assert_null(dpt_find(&d, TAG_NONE));
+	dpt_drain(&d, first);
+	assert_null(dpt_find(&d, dpt_tag(&d, first)));
+}
+
 static void late_data_is_drained(void **state)
 {
 	struct dpt_entry *e = granted();
@@ -348,6 +371,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(generations_wrap, setup, teardown),
 		cmocka_unit_test_setup_teardown(slots_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(draining_slots_give_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(named_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(late_data_is_drained, setup, teardown),
 		cmocka_unit_test_setup_teardown(drained_after_its_last, setup, teardown),
 	};

@@ -140,8 +140,13 @@ void same_execute(struct scsi_cmd *c)
 	struct scsi_body *b = c->body;
 	struct vol_op *op = cmd_op(c, b->off, b->len, same_done);
 
-	if (!b->data || all_zero(b->data, b->data_len))
-		volume_zero(op, c->cdb[1] & SAME_UNMAP);
+	/* UNMAP with data that are not zeros: SBC-3 4.7.3.4.4 would have them written. LIO and tgt
+	 * unmap, and libiscsi 1.19 (WriteSame10.UnmapUntilEnd) expects it: who asks for UNMAP gets
+	 * it. */
+	if (c->cdb[1] & SAME_UNMAP)
+		volume_zero(op, true);
+	else if (!b->data || all_zero(b->data, b->data_len))
+		volume_zero(op, false);
 	else
 		volume_same(op, b->data);
 }

@@ -73,6 +73,7 @@ static int open_disk(struct disks *d, const struct config *c, const struct serve
 	struct volume_params vp = {.name = entry->name, .block = disk->block};
 	struct lu_params lp = {.lun = disk->lun, .target = node->name, .block = disk->block,
 		.physical = disk->physical, .ro = disk->ro, .removable = disk->removable};
+	struct lu *lu = NULL;
 	int rc;
 
 	snprintf(entry->name, sizeof(entry->name), "disk%u", i);
@@ -91,14 +92,14 @@ static int open_disk(struct disks *d, const struct config *c, const struct serve
 	}
 	lp.volume = entry->v;
 	memcpy(lp.uuid, disk->uuid, sizeof(lp.uuid));
-	rc = lu_new(&node->luns.lu[disk->lun], &lp);
+	rc = lu_new(&lu, &lp);
 	if (rc) {
 		snprintf(err, err_len, "%s: %s", disk->text, strerror(-rc));
 		volume_free(entry->v);
 		entry->v = NULL;
 		return rc;
 	}
-	node->luns.n = MAX(node->luns.n, disk->lun + 1);
+	lu_map_add(&node->luns, lu);
 	d->n = i + 1;
 	return 0;
 }

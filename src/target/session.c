@@ -28,6 +28,9 @@ static struct quota *find_quota(struct nexus *n, struct arena *a)
 	return NULL;
 }
 
+/* What rx_tmf.c answers with more than 'not supported' (SPC-4 table 319). */
+enum { TMF_KNOWN = 0x8000 /* ABORT TASK */ | 0x0800 /* LOGICAL UNIT RESET */ };
+
 static struct session *session_new(struct worker *w, struct node *node, const struct login *l)
 {
 	struct session *s = calloc(1, sizeof(*s));
@@ -45,7 +48,9 @@ static struct session *session_new(struct worker *w, struct node *node, const st
 	for (unsigned i = 0; i < SESSION_BUCKETS; i++)
 		list_init(&s->by_itt[i]);
 	s->limit = SESSION_WINDOW;
+	nexus_init(&s->nexus);
 	if (node) {
+		s->nexus.functions = TMF_KNOWN;
 		s->nexus.luns = &node->luns;
 		s->nexus.port = PORTAL_GROUP;
 		s->nexus.find_quota = find_quota;
@@ -53,7 +58,11 @@ static struct session *session_new(struct worker *w, struct node *node, const st
 		snprintf(s->nexus.initiator, sizeof(s->nexus.initiator), "%.200s,i,0x%02x%02x%02x%02x%02x%02x",
 			l->initiator, l->isid[0], l->isid[1], l->isid[2], l->isid[3], l->isid[4], l->isid[5]);
 	}
-	nexus_init(&s->nexus);
+	if (node && nexus_open(&s->nexus)) {
+		nexus_deinit(&s->nexus);
+		free(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -263,6 +272,7 @@ void session_settled(struct session *s)
 
 void session_close(struct session *s)
 {
+	nexus_lost(&s->nexus);
 	list_for_each_safe(node, next, &s->tasks)
 		task_abort(list_entry(node, struct task, link), NULL);
 }

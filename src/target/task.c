@@ -146,7 +146,10 @@ static void residual(const struct task *t, bool *overp, bool *underp, uint32_t *
 {
 	uint64_t expected = t->scsi.edtl, moved = 0;
 
-	if (t->scsi.write && t->scsi.status == SCSI_CHECK_CONDITION)
+	/* A command that was refused because EDTL is too short says by how much. */
+	if (t->scsi.write && t->scsi.status == SCSI_CHECK_CONDITION && t->scsi.out_full > expected)
+		moved = t->scsi.out_full;
+	else if (t->scsi.write && t->scsi.status == SCSI_CHECK_CONDITION)
 		moved = t->failed ? 0 : t->scsi.out_len;
 	else if (t->scsi.write)
 		moved = t->scsi.out_full;

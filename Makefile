@@ -7,8 +7,9 @@
 #   make test          install what is missing, then the test matrix (HACKING.md), within 15 minutes
 #   make test-all      every combination; before an issue is resolved
 #   make fuzz          fuzz every door for a while (SECONDS_EACH=30)
-#   make bench         CPU a command, against tgt when it is installed
-#   make format        clang-format on all C files
+#   make bench         CPU a command, against tgt and the bare limit (BENCH_QUICK=1: in 2 minutes)
+#   make bench-compare BASE=COMMIT       instructions and CPU a command, against an older commit
+#   make format        clang-format on all C files (headers are laid out by hand)
 #   make deps          install what `make` and `make test` need
 #   make install       to PREFIX (/usr/local), under DESTDIR
 #   make clean         remove all that was built
@@ -17,7 +18,7 @@ PREFIX ?= /usr/local
 ARGS ?= --ram 1G
 SECONDS_EACH ?= 30
 
-.PHONY: all help deps run check-quick test test-all fuzz bench format install clean
+.PHONY: all help deps run check-quick test test-all fuzz bench bench-compare format install clean
 
 all: build/berth
 
@@ -55,13 +56,21 @@ fuzz:
 	@scripts/deps install test
 	@scripts/fuzz $(SECONDS_EACH)
 
-bench: build/berth
+bench:
 	@scripts/deps install bench
-	@scripts/bench build/berth
+	@$(MAKE) --no-print-directory build/berth
+	@ninja --quiet -C build bench/drive bench/limit
+	@scripts/bench build
+
+bench-compare:
+	@scripts/deps install bench
+	@$(MAKE) --no-print-directory build/berth
+	@ninja --quiet -C build bench/drive
+	@scripts/bench-compare "$(BASE)" build
 
 format:
 	@scripts/deps install develop
-	@git ls-files -z -- '*.c' '*.h' | xargs -0 clang-format -i
+	@git ls-files -z -- '*.c' | xargs -0 clang-format -i
 
 install: build/berth
 	@meson configure build --prefix "$(PREFIX)"

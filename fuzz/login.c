@@ -7,6 +7,8 @@
 
 enum { WRONG_TSIH = 1, REFUSE = 2, DIGESTS = 4 };
 
+static const uint8_t dice[LOGIN_RANDOM_LEN] = {1, 2, 3};
+
 static void check_answer(const struct login *l)
 {
 	uint8_t bhs[BHS_LEN];
@@ -36,7 +38,7 @@ static enum login_step identified(struct login *l, uint8_t choices)
 	check(strlen(l->target) <= ISCSI_NAME_MAX);
 	if (choices & REFUSE)
 		return login_refuse(l, LOGIN_NOT_FOUND, "no such target");
-	return login_accept(l, 1, 1, "fuzz");
+	return login_accept(l, 1, "fuzz");
 }
 
 static struct pdu next_request(struct feed *f, uint8_t choices, const uint8_t **textp)
@@ -67,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	param_offer_default(&offer);
 	offer.v.header_digest = offer.v.data_digest = choices & DIGESTS;
-	check(login_init(&l, &offer) == 0);
+	check(login_init(&l, &offer, 1, dice) == 0);
 	while (step == LOGIN_WAIT && f.left) {
 		const uint8_t *text;
 		struct pdu req = next_request(&f, choices, &text);

@@ -130,6 +130,7 @@ CDBS = {
     "inquiry": command("12000000ff", R, 255) + command("12010000ff", R, 255) + command("120183ffff", R, 4096)
                + command("1201b000ff", R, 255) + command("1201b100ff", R, 255) + command("1201b200ff", R, 255)
                + command("12018000ff", R, 255) + command("12007700ff", R, 255),
+    "lba-status": command("9e12000000000000000000000018", R, 24) + command("9e12000000000000008000000018", R, 24),
     "capacity": command("25", R, 8) + command("9e1000000000000000000000002000", R, 32),
     "report-luns": command("a00000000000000020000000", R, 8192),
     "mode-sense": command("1a003f00ff", R, 255) + command("5a00080000000000ff00", R, 255),

@@ -153,7 +153,6 @@ static int open_direct(struct opening *o)
 	int fd = open_first(o, O_DIRECT);
 
 	if (fd == -EINVAL) {
-		log_info("%s: no direct I/O here, the system's page cache is used", o->p->path);
 		fd = open_first(o, 0);
 		f->buffered_fd = fd;
 	}
@@ -170,11 +169,11 @@ static int lock_file(struct opening *o)
 	if (fcntl(o->f->fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
 	if (errno == EAGAIN || errno == EACCES)
-		return refuse(o, -EBUSY, "in use by another process");
+		return refuse(o, -EBUSY, "in use: by another process, or as another disk of this one");
 	if (flock(o->f->fd, (o->p->ro ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
 		return 0;
 	if (errno == EWOULDBLOCK)
-		return refuse(o, -EBUSY, "in use by another process");
+		return refuse(o, -EBUSY, "in use: by another process, or as another disk of this one");
 	log_warn("%s: cannot be locked (%s): nothing keeps a second server off it", o->p->path,
 		strerror(errno));
 	return 0;
@@ -248,6 +247,7 @@ static void image_align(struct file *f)
 
 	info->align_offset = info->align_memory = MAX_ALIGN;
 	if (f->buffered_fd == f->fd) {
+		log_info("%s: no direct I/O here, the system's page cache is used", f->path);
 		info->align_offset = info->align_memory = 1;
 		return;
 	}

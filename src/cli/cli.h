@@ -14,5 +14,7 @@ enum cli_exit { /* the same for every subcommand */
 
 /* Each gets its own name in argv[0] and its arguments behind it, and returns an exit code. */
 int cmd_serve(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+int cmd_copy(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv);

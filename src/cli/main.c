@@ -14,6 +14,8 @@ struct subcommand {
 /* clang-format off */
 static const struct subcommand subcommands[] = {
 	{"serve",   NULL,        cmd_serve,   "serve disks over iSCSI (berth serve --help)"},
+	{"bench",   NULL,        cmd_bench,   "put load on a disk and measure (berth bench --help)"},
+	{"copy",    NULL,        cmd_copy,    "copy between files and disks (berth copy --help)"},
 	{"version", "--version", cmd_version, "print the version"},
 	{"help",    "--help",    cmd_help,    "this text, or that of a subcommand (berth help serve)"},
 };
@@ -49,7 +51,7 @@ int cmd_help(int argc, char **argv)
 		fprintf(stderr, "berth: %s: no such subcommand (see berth help)\n", argv[1]);
 		return EXIT_USAGE;
 	}
-	if (s && s->run == cmd_serve)
+	if (s && s->run != cmd_version && s->run != cmd_help)
 		return s->run(2, ask);
 	print_help(stdout);
 	return EXIT_OK;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
@@ -61,11 +62,23 @@ static void warn_of_strangers(const struct config *c)
 {
 	char text[IO_ADDR_TEXT];
 
-	for (unsigned i = 0; i < c->n_listen; i++) {
+	for (unsigned i = 0; !c->offer.chap && i < c->n_listen; i++) {
 		if (!is_loopback(&c->listen[i]))
 			log_warn("%s can be reached from other machines, and there is no authentication: "
 				 "whoever connects can read and write",
 				io_addr_text(&c->listen[i], text));
+	}
+}
+
+/* take_descriptors - as many as we may have: the usual soft limit is there for programs that use select(), and a
+ * disk takes two, a connection one. */
+static void take_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
 }
 
@@ -151,6 +164,7 @@ static int serve(struct config *c)
 		return exit_of(r);
 	}
 	warn_of_strangers(c);
+	take_descriptors();
 	block_signals(&set);
 	return run(c, &set);
 }

@@ -333,6 +333,18 @@ static int on_param(struct parser *p, const char *value)
 	return 0;
 }
 
+static int on_chap_file(struct parser *p, const char *value)
+{
+	char why[200];
+
+	if (p->c->offer.chap)
+		return refuse(p, "was given twice");
+	if (chap_db_load(&p->c->chap, value, why, sizeof(why)) < 0)
+		return refuse(p, "%s", why);
+	p->c->offer.chap = &p->c->chap;
+	return 0;
+}
+
 static int on_verbose(struct parser *p, const char *value)
 {
 	p->c->verbose = true;
@@ -367,6 +379,8 @@ static const struct option options[] = {
 	{"state-dir", "DIR",              0,   on_state_dir, "what must survive a reboot"},
 	{"run-dir",   "DIR",              0,   on_run_dir,   "what lives as long as the machine is up"},
 	{"param",     "KEY=VALUE",        0,   on_param,     "offer this value of an iSCSI key; repeatable"},
+	{"chap-file", "FILE",             0,   on_chap_file, "who may log in (CHAP): lines of NAME SECRET, and =NAME SECRET\n"
+							     "for what the target answers (mutual)"},
 	{"verbose",   NULL,               'v', on_verbose,   "say more on standard error"},
 	{"help",      NULL,               'h', on_help,      "this text"},
 	{"version",   NULL,               'V', on_version,   "the version"},

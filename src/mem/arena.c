@@ -37,7 +37,7 @@ struct arena {
 	struct runmap map;		   /* free pages, but for those in the stash */
 	struct stash stash;
 	uint64_t n_granted, n_promised;
-	uint32_t n_waiting;
+	uint32_t n_waiting; /* written under the lock; arena_waited() looks without */
 	struct list waits[N_WAITS];
 	uint64_t n_bytes; /* reserved of the system */
 	char name[32];
@@ -90,6 +90,11 @@ static unsigned wait_class(const struct arena_wait *w)
 	return quota_left(w->quota) >= w->n_pages ? WAIT_QUOTA : WAIT_OPEN;
 }
 
+static void waiting_add(struct arena *a, int by)
+{
+	__atomic_store_n(&a->n_waiting, a->n_waiting + (uint32_t)by, __ATOMIC_RELAXED);
+}
+
 /* next_served - the first wait, of any queue, that could take its pages now; off its queue. */
 static struct arena_wait *next_served(struct arena *a, uint64_t gone)
 {
@@ -102,7 +107,7 @@ static struct arena_wait *next_served(struct arena *a, uint64_t gone)
 		if (!admits(a, w->right, w->quota, w->n_pages, gone))
 			continue;
 		list_remove(&w->link);
-		a->n_waiting--;
+		waiting_add(a, -1);
 		return w;
 	}
 	return NULL;
@@ -138,7 +143,7 @@ void arena_wait(struct arena *a, struct arena_wait *w, uint32_t n_pages, bool fr
 		list_push_front(queue, &w->link);
 	else
 		list_push_back(queue, &w->link);
-	a->n_waiting++;
+	waiting_add(a, 1);
 	unlock_and_wake(a);
 }
 
@@ -150,7 +155,7 @@ bool arena_wait_cancel(struct arena *a, struct arena_wait *w)
 	queued = w->link.next && list_linked(&w->link); /* NULL: never waited */
 	if (queued) {
 		list_remove(&w->link);
-		a->n_waiting--;
+		waiting_add(a, -1);
 	}
 	unlock_and_wake(a); /* it may have stood in the way of smaller ones */
 	return queued;
@@ -160,6 +165,10 @@ bool arena_waited(struct arena *a)
 {
 	bool waited;
 
+	/* Asked for every landing, and nearly always nobody waits: no lock for that answer. Who
+	 * begins to wait at this very moment is overtaken as if he had come a moment later. */
+	if (likely(!__atomic_load_n(&a->n_waiting, __ATOMIC_RELAXED)))
+		return false;
 	pthread_mutex_lock(&a->lock);
 	waited = !list_empty(&a->waits[WAIT_OPEN]);
 	pthread_mutex_unlock(&a->lock);

@@ -17,6 +17,7 @@ int dpt_init(struct dpt *d, uint16_t conn)
 	d->conn = conn;
 	list_init(&d->free);
 	list_init(&d->granted);
+	list_init(&d->draining);
 	return 0;
 }
 
@@ -44,41 +45,71 @@ static int add_block(struct dpt *d)
 	return 0;
 }
 
-int dpt_grant(struct dpt *d, const struct window *w, struct dpt_entry **ep)
-{
-	struct dpt_entry *e;
-	int end;
-
-	check(w->length > 0 && (uint64_t)w->offset + w->length <= 1ull << 32);
-	*ep = NULL;
-	if (unlikely(list_empty(&d->free))) {
-		end = add_block(d);
-		if (end != 0)
-			return end;
-	}
-	e = list_entry(list_pop(&d->free), struct dpt_entry, link);
-	e->w = *w;
-	e->w.filled = 0;
-	e->w.next_datasn = 0;
-	e->w.next = w->start;
-	e->state = DPT_GRANTED;
-	e->last_seen = false;
-	list_push_back(&d->granted, &e->link);
-	d->n_granted++;
-	*ep = e;
-	return 0;
-}
-
-uint32_t dpt_tag(const struct dpt *d, const struct dpt_entry *e)
-{
-	return tag_make(index_make(e->gen, e->slot), d->conn);
-}
-
 static void set_free(struct dpt *d, struct dpt_entry *e)
 {
 	e->state = DPT_FREE;
 	e->gen = (e->gen + 1) % TAG_GENS;
 	list_push_back(&d->free, &e->link);
+}
+
+/* drained - no more is expected for this slot. */
+static void drained(struct dpt *d, struct dpt_entry *e)
+{
+	list_remove(&e->link);
+	d->n_draining--;
+	set_free(d, e);
+}
+
+/* take_slot - the oldest free one, on no list. */
+static int take_slot(struct dpt *d, struct dpt_entry **ep)
+{
+	int end = 0;
+
+	*ep = NULL;
+	if (unlikely(list_empty(&d->free)))
+		end = add_block(d);
+	if (end == DPT_FULL && !list_empty(&d->draining)) {
+		drained(d, list_first(&d->draining, struct dpt_entry, link));
+		end = 0;
+	}
+	if (end == 0) {
+		*ep = list_entry(list_pop(&d->free), struct dpt_entry, link);
+		(*ep)->state = DPT_GRANTED;
+		(*ep)->last_seen = false;
+		d->n_granted++;
+	}
+	return end;
+}
+
+int dpt_grant(struct dpt *d, const struct window *w, struct dpt_entry **ep)
+{
+	struct dpt_entry *e;
+	int end = take_slot(d, &e);
+
+	check(w->length > 0 && (uint64_t)w->offset + w->length <= 1ull << 32);
+	*ep = e;
+	if (end != 0)
+		return end;
+	e->w = *w;
+	e->w.filled = 0;
+	e->w.next_datasn = 0;
+	e->w.next = w->start;
+	list_push_back(&d->granted, &e->link);
+	return 0;
+}
+
+int dpt_name(struct dpt *d, void *task, struct dpt_entry **ep)
+{
+	int end = take_slot(d, ep);
+
+	if (end == 0)
+		(*ep)->w = (struct window){.task = task};
+	return end;
+}
+
+uint32_t dpt_tag(const struct dpt *d, const struct dpt_entry *e)
+{
+	return tag_make(index_make(e->gen, e->slot), d->conn);
 }
 
 void dpt_close(struct dpt *d, struct dpt_entry *e)
@@ -101,6 +132,7 @@ void dpt_drain(struct dpt *d, struct dpt_entry *e)
 		return;
 	}
 	e->state = DPT_DRAINING;
+	list_push_back(&d->draining, &e->link);
 	d->n_draining++;
 }
 
@@ -114,6 +146,13 @@ static inline struct dpt_entry *find_slot(struct dpt *d, uint16_t index)
 		return NULL;
 	e = &d->block[slot / DPT_BLOCK][slot % DPT_BLOCK];
 	return likely(e->state != DPT_FREE && e->gen == index_gen(index)) ? e : NULL;
+}
+
+struct dpt_entry *dpt_find(struct dpt *d, uint32_t tag)
+{
+	struct dpt_entry *e = find_slot(d, tag_index(tag));
+
+	return likely(tag_conn(tag) == d->conn && e && e->state == DPT_GRANTED) ? e : NULL;
 }
 
 enum data_out_fate dpt_check(struct dpt *d, const struct data_out *h, struct window **wp,
@@ -145,8 +184,7 @@ enum data_out_fate dpt_check(struct dpt *d, const struct data_out *h, struct win
 	}
 	if (unlikely(e->state == DPT_DRAINING)) {
 		if (h->final) {
-			d->n_draining--;
-			set_free(d, e);
+			drained(d, e);
 		}
 		return DATA_OUT_DRAIN;
 	}

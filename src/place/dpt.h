@@ -40,6 +40,7 @@ struct dpt {
 	uint16_t n_slots;       /* that exist; those neither granted nor draining are on the free list */
 	struct list free;       /* oldest first */
 	struct list granted;    /* in grant order: the receive plan reaches along it */
+	struct list draining;   /* oldest first: where all slots are in use, the oldest is given up */
 	struct dpt_entry *block[DPT_BLOCKS];
 };
 
@@ -48,9 +49,15 @@ enum { DPT_FULL = 1 };
 int dpt_init(struct dpt *d, uint16_t conn);
 void dpt_deinit(struct dpt *d); /* safe to call twice; entries are dropped, draining ones too */
 
-/* dpt_grant - take a free slot for a window; DPT_FULL: the R2T waits; -ENOMEM.
+/* dpt_grant - take a free slot for a window; DPT_FULL: the R2T waits; -ENOMEM. When none is free the slot that
+ * drains longest is taken: the rest of its data is not to be expected any more, and is stale if it comes.
  * w->start must be the place of w->offset; filled and next_datasn start at 0. */
 int dpt_grant(struct dpt *d, const struct window *w, struct dpt_entry **ep);
+/* dpt_name - take a free slot only for its tag: for a task that names itself by one and for which no data is due
+ * (the initiator's; window.length is 0, and the receive plan does not reach there). Ends as dpt_grant(). */
+int dpt_name(struct dpt *d, void *task, struct dpt_entry **ep);
+/* dpt_find - the entry that a tag names, granted and of this connection; NULL: there is none. */
+struct dpt_entry *dpt_find(struct dpt *d, uint32_t tag);
 uint32_t dpt_tag(const struct dpt *d, const struct dpt_entry *e);
 void dpt_close(struct dpt *d, struct dpt_entry *e); /* all in: the slot is free, the tag stale */
 /* dpt_drain - the task is gone. The slot is free at once when F has been seen already, with a PDU that

@@ -28,12 +28,14 @@ static void check_dpt(void)
 		n_free += e->state == DPT_FREE;
 		n_granted += e->state == DPT_GRANTED;
 		n_draining += e->state == DPT_DRAINING;
-		assert_true(list_linked(&e->link) == (e->state != DPT_DRAINING));
+		assert_true(list_linked(&e->link));
 	}
 	list_for_each (at, &d.free) {
 		assert_int_equal(list_entry(at, struct dpt_entry, link)->state, DPT_FREE);
 		on_free++;
 	}
+	list_for_each (at, &d.draining)
+		assert_int_equal(list_entry(at, struct dpt_entry, link)->state, DPT_DRAINING);
 	assert_int_equal(on_free, n_free);
 	assert_int_equal(d.n_granted, n_granted);
 	assert_int_equal(d.n_draining, n_draining);
@@ -266,6 +268,47 @@ static void slots_full(void **state)
 	assert_int_equal(dpt_grant(&d, &w, &e), DPT_FULL);
 }
 
+/* Aborted windows whose rest never comes do not use the slots up: the oldest gives way, its tag is stale. */
+static void draining_slots_give_way(void **state)
+{
+	struct dpt_entry *e, *oldest = granted();
+	uint32_t tag = dpt_tag(&d, oldest);
+	struct window w;
+
+	dpt_drain(&d, oldest);
+	for (unsigned i = 1; i < TAG_OTHER_FIRST; i++)
+		dpt_drain(&d, granted());
+	assert_int_equal(d.n_draining, TAG_OTHER_FIRST);
+	window_init(&w, NULL, ITT, LUN, 0, 1, (struct place){0});
+	assert_int_equal(dpt_grant(&d, &w, &e), 0);
+	assert_ptr_equal(e, oldest);
+	assert_int_not_equal(dpt_tag(&d, e), tag);
+	assert_int_equal(d.n_draining, TAG_OTHER_FIRST - 1);
+}
+
+/* A tag without data due: found like any other, and out of the receive plan's way. */
+static void named_only(void **state)
+{
+	struct dpt_entry *e, *first = granted();
+	uint32_t tag;
+
+	assert_int_equal(dpt_name(&d, &d, &e), 0);
+	tag = dpt_tag(&d, e);
+	assert_ptr_equal(e->w.task, &d);
+	assert_int_equal(e->w.length, 0);
+	assert_ptr_equal(dpt_find(&d, tag), e);
+	assert_ptr_equal(dpt_find(&d, dpt_tag(&d, first)), first);
+	assert_ptr_equal(list_first(&d.granted, struct dpt_entry, link), first);
+	assert_ptr_equal(d.granted.prev, &first->link);
+	dpt_close(&d, e);
+	assert_null(dpt_find(&d, tag));
+	assert_null(dpt_find(&d, dpt_tag(&d, first) ^ 1));       /* another connection */
+	assert_null(dpt_find(&d, dpt_tag(&d, first) ^ 1u << 26)); /* another generation */
+	assert_null(dpt_find(&d, TAG_NONE));
+	dpt_drain(&d, first);
+	assert_null(dpt_find(&d, dpt_tag(&d, first)));
+}
+
 static void late_data_is_drained(void **state)
 {
 	struct dpt_entry *e = granted();
@@ -327,6 +370,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(oldest_slot_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(generations_wrap, setup, teardown),
 		cmocka_unit_test_setup_teardown(slots_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(draining_slots_give_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(named_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(late_data_is_drained, setup, teardown),
 		cmocka_unit_test_setup_teardown(drained_after_its_last, setup, teardown),
 	};

@@ -165,6 +165,31 @@ static void unsolicited(void **state)
 	OK(1, 65536 - 512, 512, true);
 }
 
+#define IN(sn, off, len, ok, why)                                                                  \
+	do {                                                                                       \
+		struct data_out h = {.datasn = sn, .offset = off, .length = len};                  \
+		enum counter told = N_COUNTERS;                                                    \
+		assert_int_equal(window_check_in(&w, &h, &told), ok);                              \
+		assert_int_equal(told, why);                                                       \
+	} while (0)
+
+/* The same as an initiator sees a read: F says nothing there, and less than all may come. */
+static void data_in(void **state)
+{
+	struct window w = window_of(0, 8192);
+
+	IN(0, 0, 4096, true, N_COUNTERS);
+	IN(0, 0, 8192, true, N_COUNTERS);
+	IN(0, 0, 0, true, N_COUNTERS);
+	IN(1, 0, 4096, false, CTR_REFUSED_DATASN);
+	IN(0, 4096, 4096, false, CTR_REFUSED_OFFSET);
+	IN(0, 0, 8193, false, CTR_REFUSED_OVERRUN);
+	window_count(&w, 4096);
+	IN(1, 4096, 4096, true, N_COUNTERS);
+	IN(1, 0, 4096, false, CTR_REFUSED_OFFSET);
+	IN(1, 4096, UINT32_MAX, false, CTR_REFUSED_OVERRUN);
+}
+
 static void next_place_moves_along(void **state)
 {
 	struct window w;
@@ -189,6 +214,7 @@ int main(void)
 		cmocka_unit_test(without_payload),
 		cmocka_unit_test(near_four_gibibytes),
 		cmocka_unit_test(unsolicited),
+		cmocka_unit_test(data_in),
 		cmocka_unit_test(next_place_moves_along),
 	};
 

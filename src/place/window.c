@@ -71,6 +71,21 @@ enum data_out_fate window_check(
 	return DATA_OUT_REFUSED;
 }
 
+bool window_check_in(const struct window *w, const struct data_out *h, enum counter *whyp)
+{
+	uint64_t reach = (uint64_t)h->offset + h->length;
+
+	if (unlikely(h->datasn != w->next_datasn)) /* RFC 7143 11.7.5 */
+		*whyp = CTR_REFUSED_DATASN;
+	else if (unlikely(h->offset != (uint64_t)w->offset + w->filled)) /* 11.7.6 */
+		*whyp = CTR_REFUSED_OFFSET;
+	else if (unlikely(reach > (uint64_t)w->offset + w->length))
+		*whyp = CTR_REFUSED_OVERRUN;
+	else
+		return true;
+	return false;
+}
+
 void window_count(struct window *w, uint32_t len)
 {
 	check(len <= window_left(w));

@@ -65,6 +65,9 @@ void window_init(struct window *w, void *task, uint32_t itt, uint64_t lun, uint3
  * of FirstBurstLength and the Expected Data Transfer Length (RFC 7143 4.2.5.2). Its LUN field is
  * reserved (11.7.4) and not looked at. */
 enum data_out_fate window_check(const struct window *w, const struct data_out *h, enum counter *whyp);
+/* window_check_in - the same list for a Data-In of a read, as the initiator sees it: DataSN, Buffer Offset,
+ * offset + length in 64 bits. F only ends a sequence there (11.7.2), and a read may end short. */
+bool window_check_in(const struct window *w, const struct data_out *h, enum counter *whyp);
 /* window_count - the header is checked (and the data digest, when there is one): these bytes count.
  * Once for each Data-Out, also one without payload: it moves DataSN on. */
 void window_count(struct window *w, uint32_t len);

@@ -1,5 +1,6 @@
 /* framer-rig.c - the tests' target behind the framer, and the parser it is compared with. */
 #include "framer-rig.h"
+#include "digest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ static void note(struct rig *r, uint64_t v)
 	r->log[r->n_log++] = v;
 }
 
-static uint64_t digest(const uint8_t *b, size_t len)
+static uint64_t hash(const uint8_t *b, size_t len)
 {
 	uint64_t h = 0xcbf29ce484222325;
 
@@ -279,7 +280,7 @@ static int rig_header(void *ctx, const uint8_t *bhs, struct rx_target *target)
 
 	check(!r->stopped);
 	memcpy(r->bhs, bhs, BHS_LEN);
-	note(r, digest(bhs, BHS_LEN + bhs_ahs_len(bhs)));
+	note(r, hash(bhs, BHS_LEN + bhs_ahs_len(bhs)));
 	r->n_pdus++;
 	r->task = NULL;
 	r->window = NULL;
@@ -301,16 +302,17 @@ static int rig_header(void *ctx, const uint8_t *bhs, struct rx_target *target)
 	return RX_MORE;
 }
 
-static int rig_payload(void *ctx)
+static int rig_payload(void *ctx, bool damaged)
 {
 	struct rig *r = ctx;
 	struct rig_task *t;
 
 	check(!r->stopped);
-	if (r->task)
+	r->n_damaged += damaged;
+	if (r->task && !damaged)
 		task_counts(r);
 	if (r->opaque)
-		note(r, digest(r->opaque, r->opaque_iov.iov_len));
+		note(r, hash(r->opaque, r->opaque_iov.iov_len));
 	free(r->opaque);
 	r->opaque = NULL;
 	r->task = NULL;
@@ -324,7 +326,16 @@ static int rig_payload(void *ctx)
 	return RX_MORE;
 }
 
-static const struct framer_ops rig_ops = {.header = rig_header, .payload = rig_payload};
+static void rig_header_damaged(void *ctx)
+{
+	struct rig *r = ctx;
+
+	r->stopped = true;
+	r->n_damaged++;
+}
+
+static const struct framer_ops rig_ops = {
+	.header = rig_header, .payload = rig_payload, .header_damaged = rig_header_damaged};
 
 /* --- life --- */
 
@@ -379,11 +390,18 @@ static uint8_t *stream_room(struct stream *s, size_t len)
 	return at;
 }
 
-/* Digests and pads are of values that a header byte would not have. */
+/* put_digest - of the last `len` bytes of the stream. */
+static void put_digest(struct stream *s, uint32_t len)
+{
+	uint8_t *at = stream_room(s, DIGEST_LEN);
+
+	digest_put(at, digest_add(DIGEST_START, at - len, len));
+}
+
+/* Pads are of values that a header byte would not have. */
 void stream_pdu(struct stream *s, uint8_t *bhs, unsigned ahs_words, uint32_t pattern_itt,
 	uint32_t offset, uint32_t data_len)
 {
-	uint32_t trailer = data_len ? pad_len(data_len) + s->data_digest : 0;
 	uint8_t *at;
 
 	bhs[4] = (uint8_t)ahs_words;
@@ -392,11 +410,14 @@ void stream_pdu(struct stream *s, uint8_t *bhs, unsigned ahs_words, uint32_t pat
 	at = stream_room(s, ahs_words * 4);
 	for (unsigned i = 0; i < ahs_words * 4; i++)
 		at[i] = (uint8_t)(i * 7 + 1);
-	memset(stream_room(s, s->header_digest), 0xd1, s->header_digest);
+	if (s->header_digest)
+		put_digest(s, BHS_LEN + ahs_words * 4);
 	at = stream_room(s, data_len);
 	for (uint32_t i = 0; i < data_len; i++)
 		at[i] = pattern_at(pattern_itt, offset + i);
-	memset(stream_room(s, trailer), 0xee, trailer);
+	memset(stream_room(s, pad_len(data_len)), 0xee, pad_len(data_len));
+	if (data_len && s->data_digest)
+		put_digest(s, data_len + pad_len(data_len));
 }
 
 void bhs_plain(uint8_t bhs[BHS_LEN], uint8_t opcode, uint32_t itt)
@@ -449,7 +470,7 @@ void rig_whole(struct rig *r, const struct stream *s, size_t from)
 		for (unsigned i = 0, at = 0; i < n; at += iov[i++].iov_len)
 			memcpy(iov[i].iov_base, s->bytes + from + at, iov[i].iov_len);
 		from += len + (len ? pad_len(len) + s->data_digest : 0);
-		rig_payload(r);
+		rig_payload(r, false);
 	}
 }
 

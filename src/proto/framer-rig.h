@@ -51,6 +51,7 @@ struct rig {
 	size_t n_log, room_log;
 	unsigned n_pdus, n_done, n_refused, n_drained;
 	bool walking, stopped;
+	unsigned n_damaged; /* digests that did not match */
 	struct rig_task *parting[RIG_TASKS];
 	unsigned n_parting;
 	/* the PDU under way */

@@ -11,6 +11,7 @@
  * A wrong guess shows as a vector that is not what the state needs. Then all that is left of the plan,
  * but for the tail, is put in stream order in the scratch and the walk goes on there: those
  * bytes lay in pages that nobody sees, and none of them had been counted. */
+#include "digest.h"
 #include "plan.h"
 
 #include <errno.h>
@@ -122,9 +123,11 @@ static void learn_pdu(struct framer *f, const uint8_t *bhs)
 	if (f->careful)
 		f->careful--;
 	f->in_burst = false;
-	if ((bhs[0] & 0x3f) == OP_DATA_OUT) {
+	/* A target hears Data-Outs, an initiator Data-Ins: to the plan they are the same. */
+	if ((bhs[0] & 0x3f) == OP_DATA_OUT || (bhs[0] & 0x3f) == OP_DATA_IN) {
 		if (!f->target.window || !f->pdu_len)
 			return;
+		f->n_small_data = f->pdu_len <= SMALL_PDU ? MIN(f->n_small_data + 1, 2) : 0;
 		if (!final || f->pdu_len > f->cut)
 			f->cut = f->pdu_len;
 		f->in_burst = !final;
@@ -138,19 +141,37 @@ static void learn_pdu(struct framer *f, const uint8_t *bhs)
 
 /* --- the parts of a PDU --- */
 
-static int pdu_end(struct framer *f)
+void framer_digests(struct framer *f, bool header, bool data)
+{
+	check(framer_idle(f));
+	f->header_digest = header ? DIGEST_LEN : 0;
+	f->data_digest = data ? DIGEST_LEN : 0;
+	f->need = BHS_LEN + f->header_digest;
+}
+
+static int pdu_end(struct framer *f, bool damaged)
 {
 	f->state = RX_HEADER;
 	f->need = BHS_LEN + f->header_digest;
 	f->header_have = 0;
-	return f->ops->payload(f->ctx);
+	return f->ops->payload(f->ctx, damaged);
+}
+
+/* trailer_end - pad bytes belong to the data digest (RFC 7143 11.2.3). */
+static int trailer_end(struct framer *f)
+{
+	uint32_t pad = pad_len(f->pdu_len);
+
+	if (!f->data_digest)
+		return pdu_end(f, false);
+	return pdu_end(f, !digest_matches(f->trailer + pad, digest_add(f->crc, f->trailer, pad)));
 }
 
 static int payload_end(struct framer *f)
 {
 	f->need = trailer_len(f, f->pdu_len);
 	if (!f->need)
-		return pdu_end(f);
+		return pdu_end(f, false);
 	f->state = RX_TRAILER;
 	return RX_MORE;
 }
@@ -159,8 +180,17 @@ static int header_end(struct framer *f, const uint8_t *bhs)
 {
 	int rc;
 
+	if (f->header_digest) {
+		uint32_t len = BHS_LEN + bhs_ahs_len(bhs);
+
+		if (!digest_matches(bhs + len, digest_add(DIGEST_START, bhs, len))) {
+			f->ops->header_damaged(f->ctx);
+			return RX_STOP;
+		}
+	}
 	f->target = (struct rx_target){.place.n = 0};
 	f->pdu_len = bhs_data_len(bhs);
+	f->crc = DIGEST_START;
 	rc = f->ops->header(f->ctx, bhs, &f->target);
 	if (rc != RX_MORE)
 		return rc;
@@ -208,13 +238,17 @@ static int step_payload(struct framer *f, struct walk *w)
 	uint32_t n = (uint32_t)MIN(f->need, walk_here(w));
 	struct place *to = &f->target.place;
 
+	uint8_t *at = walk_at(w);
+
+	if (to->n)
+		n = (uint32_t)MIN(n, to->iov->iov_len - to->skip);
+	if (f->data_digest)
+		f->crc = digest_add(f->crc, at, n);
 	if (!to->n) {
 		count(CTR_DRAINED_BYTES, n);
 	} else {
 		uint8_t *dst = (uint8_t *)to->iov->iov_base + to->skip;
-		uint8_t *at = walk_at(w);
 
-		n = (uint32_t)MIN(n, to->iov->iov_len - to->skip);
 		if (at != dst)
 			copy_payload(w->p->kind[w->i] == SPAN_TAIL ? CTR_COPIED_TAIL : CTR_COPIED_GUESS,
 				dst, at, n);
@@ -242,7 +276,7 @@ static int step_trailer(struct framer *f, struct walk *w)
 		memcpy(to, walk_at(w), n);
 	f->need -= n;
 	walk_on(w, n);
-	return f->need ? RX_MORE : pdu_end(f);
+	return f->need ? RX_MORE : trailer_end(f);
 }
 
 /* fits - is this vector what the parser's state can take where it lies? */

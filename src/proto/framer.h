@@ -51,8 +51,11 @@ struct framer_ops {
 	/* header - a whole header is in (AHS behind it, at bhs + 48). Fill *t for a payload of
 	 * bhs_data_len(bhs) bytes; a t left empty drains it. */
 	int (*header)(void *ctx, const uint8_t *bhs, struct rx_target *t);
-	/* payload - the PDU whose header was told last is complete (also when it has no payload). */
-	int (*payload)(void *ctx);
+	/* payload - the PDU whose header was told last is complete (also when it has no payload).
+	 * damaged: its data digest is wrong; the bytes lie where they were told, and count for nothing. */
+	int (*payload)(void *ctx, bool damaged);
+	/* header_damaged - a header digest is wrong: where the next PDU begins is unknown (RFC 7143 7.7). */
+	void (*header_damaged)(void *ctx);
 };
 
 struct framer {
@@ -61,7 +64,7 @@ struct framer {
 	struct rx_scratch *scratch;
 	struct dpt *dpt;
 	struct window *unsolicited; /* the user's: unsolicited data that is due now, or NULL */
-	uint8_t header_digest, data_digest; /* bytes: 0 or 4 */
+	uint8_t header_digest, data_digest; /* bytes: 0 or 4; set by framer_digests() */
 
 	/* where the stream stands */
 	enum rx_state { RX_HEADER, RX_PAYLOAD, RX_TRAILER } state;
@@ -69,6 +72,7 @@ struct framer {
 	uint32_t pdu_len;         /* data segment of the PDU under way */
 	struct rx_target target;  /* its place moves along */
 	size_t unread;
+	uint32_t crc;             /* of the payload so far, while there is a data digest */
 	uint8_t trailer[8];       /* pad and digest */
 	uint16_t header_have;     /* of an unfinished header; its length is header_have + need */
 	uint8_t bhs[BHS_LEN + 4];
@@ -77,6 +81,7 @@ struct framer {
 	/* what the plan has learnt of this initiator */
 	uint32_t cut;             /* how long it cuts its Data-Outs; 0: not known yet */
 	uint8_t n_small;          /* small PDUs in a row: two make the tail large */
+	uint8_t n_small_data;     /* small Data-Outs or Data-Ins in a row: two, and the tail takes what is not guessed */
 	bool in_burst;            /* the last PDU was a Data-Out of a window that is still open */
 	uint16_t shy, shy_next;       /* PDUs for which a burst's beginning is not guessed; the next such time */
 	uint16_t careful, careful_next; /* PDUs for which nothing is guessed */
@@ -94,6 +99,8 @@ int framer_landed(struct framer *f, size_t n);
 size_t framer_plan_len(const struct framer *f);
 /* framer_due - bytes known to be coming (rest of the PDU under way, granted windows), at most `most`. */
 uint32_t framer_due(const struct framer *f, uint32_t most);
+/* framer_digests - from the next PDU on; to be called between two (login ends with its last payload call). */
+void framer_digests(struct framer *f, bool header, bool data);
 /* framer_move - another reactor's scratch from now on. */
 static inline void framer_move(struct framer *f, struct rx_scratch *s) { f->scratch = s; }
 /* framer_unread - bytes of the last walk behind an RX_STOP: landed and not parsed. */

@@ -2,7 +2,9 @@
  *
  *   from   what happens                                              to      by
  *   HEAR   a piece of text, C=1: put aside, an empty answer          HEAR    step_hear()
- *   HEAR   the first whole text: the names                           ASK     step_identify()
+ *   HEAR   the first whole text: the names                                   step_identify()
+ *   HEAR   a text of CHAP, while there is something to prove         HEAR    step_prove()
+ *   HEAR   named and proved                                          ASK     step_text()
  *   ASK    login_accept(), then as for any whole text                        answer_text()
  *   HEAR   a whole text: the answer fits one PDU, T not granted      HEAR    tell()
  *          ... is longer than one PDU: its first piece, C=1          TELL    tell()
@@ -22,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "chap.h"
 #include "check.h"
 #include "login.h"
 #include "nego.h"
@@ -40,7 +43,11 @@ enum { VERSION = 0x00 }; /* 11.12.4: of RFC 3720 and RFC 7143 */
 struct login_state {
 	enum { HEAR, TELL, ASK, DONE, FAILED } state;
 	uint8_t stage;	 /* the CSG that the next request must have */
-	bool identified; /* the names are known: ASK has been reached */
+	bool identified; /* the names are known */
+	bool proved;     /* nothing more to authenticate */
+	bool asked;      /* ASK has been reached */
+	uint16_t portal_group;
+	struct chap chap;
 	bool transit;	 /* T and NSG of the request under way */
 	uint8_t next_stage;
 	unsigned n_pdus;
@@ -51,7 +58,8 @@ struct login_state {
 	struct nego nego;
 };
 
-int login_init(struct login *l, const struct param_offer *offer)
+int login_init(struct login *l, const struct param_offer *offer, uint16_t portal_group,
+	const uint8_t random[LOGIN_RANDOM_LEN])
 {
 	struct login_state *s = calloc(1, sizeof(*s));
 
@@ -61,6 +69,9 @@ int login_init(struct login *l, const struct param_offer *offer)
 	text_init(&s->in, LOGIN_TEXT_MAX);
 	text_init(&s->out, LOGIN_TEXT_MAX);
 	nego_init(&s->nego, NEGO_TARGET, NEGO_SECURITY, true, offer, NULL);
+	s->portal_group = portal_group;
+	s->proved = !offer->chap;
+	chap_init(&s->chap, offer->chap, random[0], random + 1);
 	l->state = s;
 	return 0;
 }
@@ -278,8 +289,48 @@ static enum login_step step_identify(struct login *l)
 	if (!l->discovery)
 		snprintf(l->target, sizeof(l->target), "%s", target);
 	s->identified = true;
-	s->state = ASK;
-	return LOGIN_IDENTIFIED;
+	return LOGIN_WAIT;
+}
+
+/* say_group - 13.9: in the first answer that follows a TargetName. */
+static int say_group(struct login *l)
+{
+	struct login_state *s = l->state;
+	char group[8];
+
+	if (l->discovery || nego_said(&s->nego, KEY_TARGET_PORTAL_GROUP_TAG))
+		return 0;
+	snprintf(group, sizeof(group), "%u", s->portal_group);
+	return nego_say(&s->nego, KEY_TARGET_PORTAL_GROUP_TAG, group, &s->out);
+}
+
+/* step_prove - who wants in must show who it is, before anything is done in its name. LOGIN_IDENTIFIED here says
+ * that it has. */
+static enum login_step step_prove(struct login *l)
+{
+	struct login_state *s = l->state;
+	const char *why = "authentication is required", *user;
+	int r = CHAP_REFUSED;
+
+	if (s->stage == STAGE_SECURITY && nego_heard(&s->nego, KEY_AUTH_METHOD))
+		r = chap_step(&s->chap, &s->nego, &s->out, &why);
+	else if (s->stage == STAGE_SECURITY && !s->transit)
+		r = CHAP_MORE;
+	switch (r) {
+	case CHAP_MORE:
+		s->transit = false;
+		r = say_group(l);
+		return r ? nego_failed(l, r) : tell(l);
+	case CHAP_VERIFIED:
+		user = nego_value(&s->nego, KEY_CHAP_N);
+		snprintf(l->user, sizeof(l->user), "%s", user ? user : "");
+		s->proved = true;
+		return LOGIN_IDENTIFIED;
+	case CHAP_REFUSED:
+		return fail(l, LOGIN_AUTH_FAILED, "%s", why);
+	default:
+		return nego_failed(l, r);
+	}
 }
 
 /* rejected_key - a value that we could not take and without which there is no login. */
@@ -299,6 +350,7 @@ static struct fault rejected_key(const struct nego *n)
 static enum login_step step_text(struct login *l)
 {
 	struct login_state *s = l->state;
+	enum login_step step;
 	const char *alias;
 	struct fault f;
 	int r;
@@ -314,11 +366,23 @@ static enum login_step step_text(struct login *l)
 		return fail(l, f.status, "%s", f.why);
 	alias = nego_value(&s->nego, KEY_INITIATOR_ALIAS);
 	snprintf(l->alias, sizeof(l->alias), "%s", alias ? alias : "");
-	if (!s->identified)
-		return step_identify(l);
+	if (!s->identified) {
+		step = step_identify(l);
+		if (step == LOGIN_FAILED)
+			return step;
+	}
 	if (s->nego.params.discovery != l->discovery)
 		return fail(l, LOGIN_INITIATOR_ERROR, "SessionType came after the first request");
-	return answer_text(l);
+	if (!s->proved) {
+		step = step_prove(l);
+		if (step != LOGIN_IDENTIFIED)
+			return step;
+	}
+	if (s->asked)
+		return answer_text(l);
+	s->asked = true;
+	s->state = ASK;
+	return LOGIN_IDENTIFIED;
 }
 
 /* step_hear - one request's piece of text. */
@@ -357,22 +421,17 @@ enum login_step login_rx(struct login *l, const struct pdu *req, const void *dat
 
 /* --- the caller's word --- */
 
-enum login_step login_accept(
-	struct login *l, uint16_t tsih, uint16_t portal_group, const char *target_alias)
+enum login_step login_accept(struct login *l, uint16_t tsih, const char *target_alias)
 {
 	struct login_state *s = l->state;
-	char group[8];
-	int r = 0;
+	int r;
 
 	if (s->state != ASK) /* the peer spoilt it meanwhile */
 		return LOGIN_FAILED;
 	check(tsih != 0);
 	s->new_tsih = tsih;
 	s->state = HEAR;
-	if (!l->discovery) { /* 13.9: in the first answer that follows a TargetName */
-		snprintf(group, sizeof(group), "%u", portal_group);
-		r = nego_say(&s->nego, KEY_TARGET_PORTAL_GROUP_TAG, group, &s->out);
-	}
+	r = say_group(l);
 	if (!r && !l->discovery && target_alias && *target_alias)
 		r = nego_say(&s->nego, KEY_TARGET_ALIAS, target_alias, &s->out);
 	return r ? nego_failed(l, r) : answer_text(l);

@@ -4,8 +4,8 @@
  * it reachable for this initiator, which TSIH) is asked through LOGIN_IDENTIFIED and answered
  * with login_accept() or login_refuse(). Source: RFC 7143 chapters 6, 11.12, 11.13, 13.
  *
- * Stages: security (CSG 0; AuthMethod=None only until CHAP comes) -> operational (CSG 1) -> full
- * feature. Texts may span several PDUs (C bit, either direction), at most LOGIN_TEXT_MAX together.
+ * Stages: security (CSG 0; AuthMethod None, or CHAP when the offer has a list of users: then nobody gets past
+ * it without) -> operational (CSG 1) -> full feature. LOGIN_IDENTIFIED comes when the names are known and proved. Texts may span several PDUs (C bit, either direction), at most LOGIN_TEXT_MAX together.
  * A login takes at most LOGIN_PDUS_MAX requests: an endless negotiation is refused.
  *
  * Thread: the connection's reactor. Ownership: the login owns its buffers until login_deinit(). */
@@ -58,6 +58,7 @@ struct login {
 	uint16_t tsih, cid;
 	uint32_t cmdsn, statsn; /* of the request; statsn is the next one to use */
 
+	char user[TEXT_VALUE_MAX + 1]; /* who proved to be whom by CHAP; empty: nobody */
 	struct params params;   /* the results, valid at LOGIN_DONE */
 
 	/* the answer: login.c's to write, the caller's to send. The text is borrowed until the next
@@ -72,7 +73,11 @@ struct login {
 	struct login_state *state; /* private */
 };
 
-int login_init(struct login *l, const struct param_offer *offer); /* -ENOMEM */
+/* random: 32 bytes for the challenge of CHAP and one for its number, nobody's guess. portal_group: for
+ * TargetPortalGroupTag, told in the first answer of a normal session. */
+enum { LOGIN_RANDOM_LEN = 33 };
+int login_init(struct login *l, const struct param_offer *offer, uint16_t portal_group,
+	const uint8_t random[LOGIN_RANDOM_LEN]); /* -ENOMEM */
 void login_deinit(struct login *l); /* safe to call twice */
 
 /* login_rx - one Login Request and its data segment (borrowed). Any PDU may be hostile. A request that
@@ -82,8 +87,8 @@ enum login_step login_rx(struct login *l, const struct pdu *req, const void *dat
 
 /* login_refuse() also takes back a LOGIN_DONE whose answer was not sent.
  * After LOGIN_IDENTIFIED. tsih: of the session, told in the last answer (new: the caller's choice;
- * nonzero). portal_group: for TargetPortalGroupTag. */
-enum login_step login_accept(struct login *l, uint16_t tsih, uint16_t portal_group, const char *target_alias);
+ * nonzero). */
+enum login_step login_accept(struct login *l, uint16_t tsih, const char *target_alias);
 enum login_step login_refuse(struct login *l, enum login_status status, const char *why);
 
 /* The command numbers of the session as they stand now, for the answer's ExpCmdSN and MaxCmdSN, are

@@ -123,9 +123,16 @@ static bool parse_number(const struct key_row *row, const char *value, uint32_t 
 	return true;
 }
 
+/* may_choose - with a list of who may log in it is CHAP or nothing; without one there is nobody to check. */
+static bool may_choose(const struct nego *n, const struct key_row *row, uint32_t word)
+{
+	return row != &key_rows[KEY_AUTH_METHOD] || word == (n->offer->chap != NULL);
+}
+
 /* parse_list - the first item that is one of our words (6.2.1); what we do not know is passed over.
  */
-static bool parse_list(const struct key_row *row, const char *value, uint32_t *vp)
+static bool parse_list(
+	const struct nego *n, const struct key_row *row, const char *value, uint32_t *vp)
 {
 	char word[32];
 
@@ -134,7 +141,7 @@ static bool parse_list(const struct key_row *row, const char *value, uint32_t *v
 
 		for (uint32_t i = 0; i < row->own; i++) {
 			key_words(row, i, 1, word, sizeof(word));
-			if (strlen(word) == len && !memcmp(word, value, len)) {
+			if (strlen(word) == len && !memcmp(word, value, len) && may_choose(n, row, i)) {
 				*vp = i;
 				return true;
 			}
@@ -145,13 +152,14 @@ static bool parse_list(const struct key_row *row, const char *value, uint32_t *v
 	}
 }
 
-static bool parse_value(const struct key_row *row, const char *value, uint32_t *vp)
+static bool parse_value(
+	const struct nego *n, const struct key_row *row, const char *value, uint32_t *vp)
 {
 	switch (row->type) {
 	case KEY_TYPE_BOOL:
 		return parse_bool(value, vp);
 	case KEY_TYPE_LIST:
-		return parse_list(row, value, vp);
+		return parse_list(n, row, value, vp);
 	default:
 		return parse_number(row, value, vp);
 	}
@@ -216,7 +224,7 @@ static int take_declared(struct nego *n, enum key k, const char *value, struct t
 	struct key_row place = *row;
 	uint32_t v;
 
-	if (!parse_value(row, value, &v)) {
+	if (!parse_value(n, row, value, &v)) {
 		if (n->state[k] & HEARD)
 			return protocol_error(n, row, "was said twice");
 		n->state[k] |= HEARD;
@@ -243,7 +251,7 @@ static int take_offer(struct nego *n, enum key k, const char *value, struct text
 		return text_add(out, row->name, "Irrelevant");
 	if (row->type == KEY_TYPE_FIXED)
 		return text_add(out, row->name, row->words);
-	if (strlen(value) > TEXT_VALUE_MAX || !parse_value(row, value, &v))
+	if (strlen(value) > TEXT_VALUE_MAX || !parse_value(n, row, value, &v))
 		return reject_value(n, k, out);
 	if (row->type != KEY_TYPE_LIST)
 		v = combine(row, v, own_value(n, row));
@@ -258,7 +266,7 @@ static int take_answer(struct nego *n, enum key k, const char *value)
 	uint32_t v;
 
 	n->state[k] = (uint8_t)((n->state[k] | HEARD) & ~(OFFERED | AWAITED));
-	if (!parse_value(row, value, &v))
+	if (!parse_value(n, row, value, &v))
 		return protocol_error(n, row, "was answered with no value of its kind");
 	if (row->type != KEY_TYPE_LIST && combine(row, v, own_value(n, row)) != v)
 		return protocol_error(n, row, "was answered outside of what was offered");
@@ -380,6 +388,24 @@ static bool settled(const struct key_row *row, uint32_t own)
 	return (row->result == RESULT_AND && !own) || (row->result == RESULT_OR && own);
 }
 
+/* preference - all built words of a list, the one that we want first (6.2.1). */
+static const char *preference(const struct key_row *row, uint32_t own, char *buf, size_t len)
+{
+	size_t at;
+
+	if (!own || own >= row->own)
+		return key_words(row, 0, row->own, buf, len);
+	key_words(row, own, 1, buf, len);
+	for (uint32_t i = 0; i < row->own; i++) {
+		at = strlen(buf);
+		if (i != own && at + 1 < len) {
+			buf[at] = ',';
+			key_words(row, i, 1, buf + at + 1, len - at - 1);
+		}
+	}
+	return buf;
+}
+
 int nego_offer(struct nego *n, enum key k, struct text *out)
 {
 	const struct key_row *row = &key_rows[k];
@@ -395,7 +421,7 @@ int nego_offer(struct nego *n, enum key k, struct text *out)
 	}
 	n->state[k] |= SAID | OFFERED | AWAITED;
 	if (row->type == KEY_TYPE_LIST)
-		return text_add(out, row->name, key_words(row, 0, row->own, words, sizeof(words)));
+		return text_add(out, row->name, preference(row, own, words, sizeof(words)));
 	if (settled(row, own)) {
 		n->state[k] = (uint8_t)(n->state[k] & ~AWAITED);
 		param_put(&n->params, row, own);

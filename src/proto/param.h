@@ -21,6 +21,7 @@ struct params {
 	uint32_t max_connections, error_recovery_level;
 	uint32_t protocol_level; /* RFC 7143 13.24 */
 	/* connection */
+	uint32_t auth_method;    /* word of AuthMethod: 0 None, 1 CHAP */
 	uint32_t max_send_data;  /* the peer's MaxRecvDataSegmentLength */
 	uint32_t max_recv_data;  /* ours, as declared */
 	bool header_digest, data_digest;
@@ -29,8 +30,10 @@ struct params {
 void param_default(struct params *p);
 
 /* What this side offers and accepts: the same table, one value a key. Changed by `--param KEY=VALUE`. */
+struct chap_db;
 struct param_offer {
 	struct params v;
+	const struct chap_db *chap; /* who may log in; NULL: everybody, without authentication */
 };
 void param_offer_default(struct param_offer *o);
 /* param_offer_set - 0, or -EINVAL with a one-line reason in err (key unknown, value outside the range).

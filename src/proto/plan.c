@@ -7,6 +7,7 @@
  *
  *   nothing known of the cut, or careful   take the next header alone, then its payload and the next header
  *   shy                                    the same at the beginning of a burst, deep inside of one
+ *   either of them, but data PDUs small    nothing is guessed, a large tail takes them all
  *   otherwise                              deep from the first byte
  *
  * Every predicted place is in pages that a granted window of this connection owns and nobody sees. */
@@ -177,20 +178,21 @@ void plan_build(struct plan *p, struct framer *f)
 		return;
 	}
 	deep = f->cut && !f->careful && (f->in_burst || !f->shy);
-	if (due && !deep) {
+	if (due && !deep && f->n_small_data < 2) {
 		plan_header(p, f);
 		p->expected = p->bytes;
 		return;
 	}
-	p->starts_burst = due && !f->in_burst;
-	if (due && !plan_due(p, f)) {
+	p->starts_burst = due && deep && !f->in_burst;
+	if (due && deep && !plan_due(p, f)) {
 		p->expected = p->bytes;
 		return;
 	}
 	p->expected = p->bytes;
-	if (!due && f->state == RX_HEADER && f->header_have)
+	if (!(due && deep) && f->state == RX_HEADER && f->header_have)
 		plan_header(p, f);
-	plan_add(p, SPAN_TAIL, f->scratch->tail, f->n_small >= 2 ? TAIL_LARGE : TAIL_SMALL);
+	plan_add(p, SPAN_TAIL, f->scratch->tail,
+		f->n_small >= 2 || f->n_small_data >= 2 ? TAIL_LARGE : TAIL_SMALL);
 }
 
 void plan_reorder(struct plan *p, struct rx_scratch *s, unsigned i, size_t skip, size_t left)

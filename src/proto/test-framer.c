@@ -398,6 +398,29 @@ static void test_vectors_are_bounded(void **state)
 	}
 }
 
+/* One bit of the data: the PDU is told as damaged, its bytes do not count, and the stream goes on. One bit of a
+ * header: no further PDU can be found. */
+static void test_damage_is_told(void **state)
+{
+	struct rig_cdb cdb = {.length = 8192, .burst = 8192, .n_r2t = 1};
+
+	for (unsigned header = 0; header < 2; header++) {
+		struct rig *r = setup();
+		struct stream s = {.header_digest = 4, .data_digest = 4};
+
+		framer_digests(&r->f, true, true);
+		say_command(&s, 1, 0, &cdb);
+		hear(r, &s);
+		say_data(&s, 1, tag(0), 0, 8192, 8192);
+		s.bytes[s.len - 8192 / 2 - (header ? 8192 / 2 + 4 + 4 + 40 : 0)] ^= 1;
+		hear(r, &s);
+		assert_int_equal(r->n_damaged, 1);
+		assert_int_equal(r->n_done, 0);
+		assert_int_equal(r->stopped, header);
+		teardown(r, &s);
+	}
+}
+
 /* The payload under way takes all vectors but a chosen few: its pad, the next header and the tail
  * must not be planned past the end. While no cut is known, the header comes alone and its payload
  * whole. */
@@ -591,6 +614,7 @@ int main(void)
 		cmocka_unit_test(test_every_split),
 		cmocka_unit_test(test_every_split_with_header_digest),
 		cmocka_unit_test(test_every_split_with_both_digests),
+		cmocka_unit_test(test_damage_is_told),
 		cmocka_unit_test(test_nothing_is_copied_as_predicted),
 		cmocka_unit_test(test_receive_calls),
 		cmocka_unit_test(test_plan_reaches_across_windows),

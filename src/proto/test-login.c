@@ -13,6 +13,7 @@
 #include "nego.h"
 
 enum { TSIH = 0x0a0b, GROUP = 1, ITT = 0x1234, CMDSN = 100, STATSN = 50 };
+static const uint8_t dice[LOGIN_RANDOM_LEN] = {7, 1, 2, 3};
 static const uint8_t isid[6] = {0x40, 1, 2, 3, 4, 5};
 
 static struct param_offer offer;
@@ -66,7 +67,7 @@ static enum login_step rx(struct login *l, const struct pdu *p, const char *data
 	if (step == LOGIN_IDENTIFIED) {
 		assert_string_equal(l->initiator, "iqn.i");
 		assert_string_equal(l->target, l->discovery ? "" : "iqn.t");
-		step = login_accept(l, TSIH, GROUP, "alias");
+		step = login_accept(l, TSIH, "alias");
 	}
 	return step;
 }
@@ -123,7 +124,7 @@ static void converse(struct login *l, const struct turn *t, size_t cut)
 	uint32_t statsn = STATSN;
 	enum login_step step;
 
-	assert_int_equal(login_init(l, &offer), 0);
+	assert_int_equal(login_init(l, &offer, GROUP, dice), 0);
 	for (; t->say; t++) {
 		const char *say = t->say;
 		char *bytes;
@@ -336,7 +337,7 @@ static void nothing_negotiated_leaves_the_defaults(void **state)
 #define BEGIN(l, stage, t, text)                                                                   \
 	do {                                                                                       \
 		struct pdu p_ = request(stage, t, false);                                          \
-		assert_int_equal(login_init(l, &offer), 0);                                        \
+		assert_int_equal(login_init(l, &offer, GROUP, dice), 0);                                        \
 		assert_int_equal(login_rx(l, &p_, with_nul(text), (uint32_t)strlen(text)),         \
 			LOGIN_IDENTIFIED);                                                         \
 	} while (0)
@@ -352,7 +353,7 @@ static void the_caller_refuses(void **state)
 	assert_int_equal(l.rsp.login.status_detail, 3);
 	assert_string_equal(l.why, "no such target");
 	assert_int_equal(l.rsp.login.tsih, 0);
-	assert_int_equal(login_accept(&l, TSIH, GROUP, NULL), LOGIN_FAILED);
+	assert_int_equal(login_accept(&l, TSIH, NULL), LOGIN_FAILED);
 	login_deinit(&l);
 }
 
@@ -364,7 +365,7 @@ static void a_request_while_the_caller_thinks(void **state)
 	BEGIN(&l, OP, FFP + 1, NAMES);
 	assert_int_equal(login_rx(&l, &p, "", 0), LOGIN_FAILED);
 	assert_int_equal(l.status, LOGIN_INITIATOR_ERROR);
-	assert_int_equal(login_accept(&l, TSIH, GROUP, NULL), LOGIN_FAILED);
+	assert_int_equal(login_accept(&l, TSIH, NULL), LOGIN_FAILED);
 	login_deinit(&l);
 }
 
@@ -374,7 +375,7 @@ static void a_request_after_the_end(void **state)
 	struct login l;
 
 	BEGIN(&l, OP, FFP + 1, NAMES);
-	assert_int_equal(login_accept(&l, TSIH, GROUP, NULL), LOGIN_DONE);
+	assert_int_equal(login_accept(&l, TSIH, NULL), LOGIN_DONE);
 	assert_int_equal(login_rx(&l, &p, "", 0), LOGIN_FAILED);
 	assert_int_equal(login_rx(&l, &p, "", 0), LOGIN_FAILED);
 	login_deinit(&l);
@@ -386,7 +387,7 @@ static void a_login_into_a_session(void **state)
 	struct login l;
 
 	p.login.tsih = TSIH;
-	assert_int_equal(login_init(&l, &offer), 0);
+	assert_int_equal(login_init(&l, &offer, GROUP, dice), 0);
 	assert_int_equal(login_rx(&l, &p, with_nul(NAMES), sizeof(NAMES) - 1), LOGIN_IDENTIFIED);
 	assert_int_equal(l.tsih, TSIH);
 	assert_int_equal(login_refuse(&l, LOGIN_NO_SESSION, "no such session"), LOGIN_FAILED);
@@ -403,7 +404,7 @@ static void what_must_stand_still(void **state)
 		struct login l;
 
 		BEGIN(&l, OP, 0, NAMES);
-		assert_int_equal(login_accept(&l, TSIH, GROUP, NULL), LOGIN_WAIT);
+		assert_int_equal(login_accept(&l, TSIH, NULL), LOGIN_WAIT);
 		p.itt += what == 0;
 		p.cmdsn += what == 1;
 		p.login.cid = (uint16_t)(p.login.cid + (what == 2));
@@ -430,7 +431,7 @@ static void a_version_that_we_do_not_speak(void **state)
 
 	p.login.version_min = 1;
 	p.login.version_max = 2;
-	assert_int_equal(login_init(&l, &offer), 0);
+	assert_int_equal(login_init(&l, &offer, GROUP, dice), 0);
 	assert_int_equal(login_rx(&l, &p, with_nul(NAMES), sizeof(NAMES) - 1), LOGIN_FAILED);
 	assert_int_equal(l.status, LOGIN_UNSUPPORTED_VERSION);
 	assert_memory_equal(l.rsp.login.isid, isid, sizeof(isid));
@@ -443,7 +444,7 @@ static void t_and_c_together(void **state)
 	struct pdu p = request(OP, FFP + 1, true);
 	struct login l;
 
-	assert_int_equal(login_init(&l, &offer), 0);
+	assert_int_equal(login_init(&l, &offer, GROUP, dice), 0);
 	assert_int_equal(login_rx(&l, &p, with_nul(NAMES), sizeof(NAMES) - 1), LOGIN_FAILED);
 	assert_int_equal(l.status, LOGIN_INITIATOR_ERROR);
 	login_deinit(&l);
@@ -457,7 +458,7 @@ static void a_segment_is_at_most_8192(void **state)
 	struct pdu p = request(SEC, 0, true);
 	struct login l;
 
-	assert_int_equal(login_init(&l, &offer), 0);
+	assert_int_equal(login_init(&l, &offer, GROUP, dice), 0);
 	assert_int_equal(login_rx(&l, &p, zeros, 8192), LOGIN_WAIT);
 	assert_int_equal(login_rx(&l, &p, zeros, 8193), LOGIN_FAILED);
 	assert_int_equal(l.status, LOGIN_INITIATOR_ERROR);
@@ -470,7 +471,7 @@ static void a_text_is_at_most_64_kib(void **state)
 	struct pdu p = request(SEC, 0, true);
 	struct login l;
 
-	assert_int_equal(login_init(&l, &offer), 0);
+	assert_int_equal(login_init(&l, &offer, GROUP, dice), 0);
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(login_rx(&l, &p, zeros, 8192), LOGIN_WAIT);
 	assert_int_equal(login_rx(&l, &p, zeros, 1), LOGIN_FAILED);
@@ -484,7 +485,7 @@ static void a_login_does_not_go_on_for_ever(void **state)
 	struct login l;
 
 	BEGIN(&l, SEC, 0, NAMES);
-	assert_int_equal(login_accept(&l, TSIH, GROUP, NULL), LOGIN_WAIT);
+	assert_int_equal(login_accept(&l, TSIH, NULL), LOGIN_WAIT);
 	for (int i = 1; i < LOGIN_PDUS_MAX; i++)
 		assert_int_equal(login_rx(&l, &p, "", 0), LOGIN_WAIT);
 	assert_int_equal(login_rx(&l, &p, "", 0), LOGIN_FAILED);
@@ -524,7 +525,7 @@ static void a_long_answer_comes_in_pieces(void **state)
 	struct login l;
 	enum login_step step;
 
-	assert_int_equal(login_init(&l, &offer), 0);
+	assert_int_equal(login_init(&l, &offer, GROUP, dice), 0);
 	step = say_long(&l, text, len);
 	for (;;) {
 		struct pdu p = request(OP, FFP + 1, false);
@@ -565,7 +566,7 @@ static void text_into_a_long_answer(void **state)
 		struct pdu p = request(OP, 0, c);
 		struct login l;
 
-		assert_int_equal(login_init(&l, &offer), 0);
+		assert_int_equal(login_init(&l, &offer, GROUP, dice), 0);
 		assert_int_equal(say_long(&l, text, len), LOGIN_WAIT);
 		assert_int_equal(login_rx(&l, &p, with_nul("A=1\n"), c ? 0 : 4), LOGIN_FAILED);
 		assert_int_equal(l.status, LOGIN_INITIATOR_ERROR);
@@ -580,13 +581,13 @@ static void ten_thousand_keys(void **state)
 	uint32_t len = many_keys(text, 10000);
 	struct login l;
 
-	assert_int_equal(login_init(&l, &offer), 0);
+	assert_int_equal(login_init(&l, &offer, GROUP, dice), 0);
 	assert_int_equal(say_long(&l, text, len), LOGIN_FAILED);
 	assert_int_equal(l.status, LOGIN_INITIATOR_ERROR);
 	login_deinit(&l);
 	len = many_keys(text, 7000); /* a legal text, whose answer does not fit */
 	assert_true(len < LOGIN_TEXT_MAX);
-	assert_int_equal(login_init(&l, &offer), 0);
+	assert_int_equal(login_init(&l, &offer, GROUP, dice), 0);
 	assert_int_equal(say_long(&l, text, len), LOGIN_FAILED);
 	assert_string_equal(l.why, "more keys than can be answered");
 	login_deinit(&l);
@@ -640,7 +641,7 @@ static void two_ends_log_in(void **state)
 	text_init(&say, 8192);
 	text_init(&heard, 8192);
 	nego_init(&n, NEGO_INITIATOR, NEGO_SECURITY, true, &offer, NULL);
-	assert_int_equal(login_init(&l, &offer), 0);
+	assert_int_equal(login_init(&l, &offer, GROUP, dice), 0);
 	assert_int_equal(nego_say(&n, KEY_INITIATOR_NAME, "iqn.i", &say), 0);
 	assert_int_equal(nego_say(&n, KEY_TARGET_NAME, "iqn.t", &say), 0);
 	assert_int_equal(nego_offer(&n, KEY_AUTH_METHOD, &say), 0);
@@ -708,7 +709,7 @@ static void each_allocation_may_fail(void **state)
 		struct login l;
 
 		fail_at = n;
-		if (login_init(&l, &offer) == 0) {
+		if (login_init(&l, &offer, GROUP, dice) == 0) {
 			step = rx(&l, &p, with_nul(NAMES "MaxBurstLength=512\n"),
 				sizeof(NAMES "MaxBurstLength=512\n") - 1);
 			if (step == LOGIN_FAILED)
@@ -740,7 +741,7 @@ static void random_requests_are_survived(void **state)
 		enum login_step step = LOGIN_WAIT;
 		struct login l;
 
-		assert_int_equal(login_init(&l, &offer), 0);
+		assert_int_equal(login_init(&l, &offer, GROUP, dice), 0);
 		for (int i = 0; i < 12 && step == LOGIN_WAIT; i++) {
 			uint8_t t = rand() % 2 ? 0 : (uint8_t)(1 + rand() % 4);
 			struct pdu p =
@@ -761,7 +762,7 @@ static void random_requests_are_survived(void **state)
 				len--;
 			step = login_rx(&l, &p, text, len);
 			if (step == LOGIN_IDENTIFIED)
-				step = rand() % 4 ? login_accept(&l, TSIH, GROUP, NULL)
+				step = rand() % 4 ? login_accept(&l, TSIH, NULL)
 						  : login_refuse(&l, LOGIN_NOT_FOUND, "no");
 			assert_true(step != LOGIN_IDENTIFIED);
 			assert_true(l.rsp_text_len <= 8192);

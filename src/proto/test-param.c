@@ -82,8 +82,8 @@ static void values_are_reached_by_row(void **state)
 	assert_int_equal(param_get(&p, &key_rows[KEY_MAX_BURST]), 4096);
 	param_put(&p, &key_rows[KEY_INITIAL_R2T], 0);
 	assert_false(p.initial_r2t);
-	param_put(&p, &key_rows[KEY_AUTH_METHOD], 1); /* has no place */
-	assert_int_equal(param_get(&p, &key_rows[KEY_AUTH_METHOD]), 0);
+	param_put(&p, &key_rows[KEY_TARGET_NAME], 1); /* has no place */
+	assert_int_equal(param_get(&p, &key_rows[KEY_TARGET_NAME]), 0);
 }
 
 static void our_offer(void **state)
@@ -123,8 +123,8 @@ static const struct { const char *key, *value, *err; uint32_t v; } settings[] = 
 	{ "MaxConnections",           "1",        NULL, 1 },
 	{ "MaxConnections",           "4",        "MaxConnections: only 1 is supported, not '4'", 0 },
 	{ "ErrorRecoveryLevel",       "2",        "ErrorRecoveryLevel: only 0 is supported, not '2'", 0 },
-	{ "HeaderDigest",             "None",     NULL, 0 },
-	{ "HeaderDigest",             "CRC32C",   "HeaderDigest: only None is supported, not 'CRC32C'", 0 },
+	{ "HeaderDigest",             "None,CRC32C", NULL, 0 },
+	{ "HeaderDigest",             "CRC32C",   "HeaderDigest: only None,CRC32C is supported, not 'CRC32C'", 0 },
 	{ "InitiatorName",            "iqn.x",    "InitiatorName: is not a parameter that can be set", 0 },
 	{ "SessionType",              "Normal",   "SessionType: is not a parameter that can be set", 0 },
 	{ "IFMarker",                 "No",       "IFMarker: is not a parameter that can be set", 0 },

@@ -442,8 +442,22 @@ static void keep_all(struct io_sock *s, unsigned ready)
 	}
 }
 
+/* limit_holds - the kernel knows of this limit. Valgrind keeps it to itself: it lets the kernel accept a
+ * connection and then closes it, so that nobody is left to be accepted later. */
+static bool limit_holds(FILE *limits, rlim_t want)
+{
+	unsigned long soft = 0;
+	char line[128];
+
+	rewind(limits);
+	while (fgets(line, sizeof(line), limits) && sscanf(line, "Max open files %lu", &soft) != 1)
+		;
+	return soft == want;
+}
+
 static void listener_rests_without_descriptors(void **state)
 {
+	FILE *limits = fopen("/proc/self/limits", "re");
 	struct wanderer x = {.r = {start(0, 0)}};
 	struct door d = {.listener = {.handle = -1, .on_ready = keep_all}, .guest = &x};
 	struct rlimit before, few;
@@ -455,6 +469,8 @@ static void listener_rests_without_descriptors(void **state)
 	getrlimit(RLIMIT_NOFILE, &before);
 	few = (struct rlimit){(rlim_t)fd[2] + 1, before.rlim_max};
 	setrlimit(RLIMIT_NOFILE, &few);
+	if (!limit_holds(limits, few.rlim_cur))
+		goto out;
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(connect(fd[i], &d.addr.sa, d.addr.len), 0);
 	WAIT(LOAD(&d.n_ready));
@@ -463,12 +479,15 @@ static void listener_rests_without_descriptors(void **state)
 	assert_in_range(LOAD(&d.n_ready), 1, 8);
 	setrlimit(RLIMIT_NOFILE, &before);
 	WAIT(LOAD(&d.n_accepted) == 3);
+out:
+	setrlimit(RLIMIT_NOFILE, &before);
 	call(x.r[0], door_close, &d);
 	finish(x.r[0]);
-	for (int i = 0; i < 3; i++) {
+	fclose(limits);
+	for (unsigned i = 0; i < d.n_accepted; i++)
 		close(d.kept[i]);
+	for (int i = 0; i < 3; i++)
 		close(fd[i]);
-	}
 }
 
 /* --- lent memory --- */

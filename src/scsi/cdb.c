@@ -33,20 +33,28 @@ const struct scsi_opcode cdb_rows[N_CDB_ROWS] = {
 
 void no_prepare(struct scsi_cmd *c) {}
 
-/* first_row - of an opcode, by bisection; N_CDB_ROWS when it has none. */
+/* opcode -> its last row + 1; 0: no such opcode. Each of an opcode's rows overrides the one before.
+ */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+static const uint8_t last_row_of[256] = {
+#define CDB(e, nm, o, ...) [o] = CDB_ROW_##e + 1,
+#include "cdb.tbl"
+#undef CDB
+};
+#pragma GCC diagnostic pop
+_Static_assert(N_CDB_ROWS < 256, "a row's number fits into a byte");
+
+/* first_row - of an opcode; N_CDB_ROWS when it has none. */
 static unsigned first_row(uint8_t op)
 {
-	unsigned lo = 0, hi = N_CDB_ROWS;
+	unsigned i = last_row_of[op];
 
-	while (lo < hi) {
-		unsigned mid = (lo + hi) / 2;
-
-		if (cdb_rows[mid].op < op)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < N_CDB_ROWS && cdb_rows[lo].op == op ? lo : N_CDB_ROWS;
+	if (!i--)
+		return N_CDB_ROWS;
+	while (i > 0 && cdb_rows[i - 1].op == op)
+		i--;
+	return i;
 }
 
 bool cdb_has_actions(uint8_t op)
@@ -88,11 +96,26 @@ const struct scsi_opcode *cdb_find(const struct lu *lu, uint8_t op, unsigned sa,
 	return NULL;
 }
 
+/* has_bad_bits - the same question as check_bits() in two words, asked of every command. */
+static bool has_bad_bits(const struct scsi_opcode *row, const uint8_t *cdb)
+{
+	uint64_t head = get_be64(cdb) & ~get_be64(row->mask);
+	uint64_t tail = get_be64(cdb + 8) & ~get_be64(row->mask + 8);
+
+	if (row->has_sa)
+		head &= ~(0x1full << 48); /* of byte 1 */
+	if (row->len <= 8)
+		return head >> (64 - 8 * row->len);
+	return head || tail >> (128 - 8 * row->len);
+}
+
 /* Reserved bits must be zero (SPC-4 4.2.5.1); the pointer names the leftmost bad bit. */
 static bool check_bits(struct scsi_cmd *c)
 {
 	const struct scsi_opcode *row = c->row;
 
+	if (likely(!has_bad_bits(row, c->cdb)))
+		return true;
 	for (unsigned i = 1; i < row->len; i++) {
 		uint8_t bad = c->cdb[i] & (uint8_t)~row->mask[i];
 

@@ -10,22 +10,16 @@
 #include "mode.h"
 #include "sanitize.h"
 
-/* One level, by peripheral (bus 0) or flat space addressing; anything deeper is nobody's
- * (SAM-5 4.7.6, 4.7.7). */
+/* One level, by peripheral or flat space addressing; anything deeper is nobody's (SAM-5 4.7.6, 4.7.7). A bus other
+ * than 0 is one level deeper by the book, but libiscsi (1.19, and QEMU with it) puts the number of a URL into the
+ * field as it is: taken as one number of 14 bits, so that the URLs we print can be opened. */
 int scsi_lun_flat(uint64_t lun)
 {
 	unsigned first = (unsigned)(lun >> 48);
 
 	if (lun & 0xffffffffffffULL)
 		return -1;
-	switch (first >> 14) {
-	case 0:
-		return first < 256 ? (int)first : -1;
-	case 1:
-		return first & 0x3fff;
-	default:
-		return -1;
-	}
+	return first >> 14 < 2 ? (int)(first & 0x3fff) : -1;
 }
 
 uint64_t scsi_lun_wire(unsigned lun)

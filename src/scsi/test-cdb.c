@@ -107,7 +107,8 @@ static void test_lun_addresses(void **state)
 	LUN(0x4000000000000000, 0);
 	LUN(0x4100000000000000, 256);
 	LUN(0x7fff000000000000, 16383);
-	LUN(0x0101000000000000, -1); /* bus 1 */
+	LUN(0x012b000000000000, 299); /* bus 1 by the book; libiscsi means 299 */
+	LUN(0x412b000000000000, 299);
 	LUN(0x8001000000000000, -1); /* logical unit addressing */
 	LUN(0xc101000000000000, -1); /* well known */
 	LUN(0x0001000000000001, -1); /* a second level */

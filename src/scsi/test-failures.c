@@ -162,6 +162,13 @@ void volume_flush(struct vol_op *op)
 	operation(op);
 }
 
+void volume_status(struct vol_op *op)
+{
+	op->mapped = true;
+	op->where = op->len;
+	operation(op);
+}
+
 void volume_cancel(struct vol_op *op)
 {
 	fake.n_cancels++;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "chap.h"
 #include "io.h"
 #include "param.h"
 #include "reactor.h"
@@ -41,7 +42,8 @@ struct config {
 	unsigned spin_us;
 	uint64_t cache;        /* bytes for files' pages */
 	char *trace, *state_dir, *run_dir;
-	struct param_offer offer;
+	struct param_offer offer;  /* offer.chap points at chap when there is a list of users */
+	struct chap_db chap;
 	bool verbose;          /* -v: log_level LOG_DEBUG, set by whoever runs the server */
 };
 

@@ -29,9 +29,11 @@ struct conn *conn_new(struct worker *w, const struct conn_host *host, void *host
 	const struct io_addr *peer)
 {
 	struct conn *c = calloc(1, sizeof(*c));
+	uint8_t dice[LOGIN_RANDOM_LEN];
 
 	if (!c)
 		return NULL;
+	io_random(w->io, dice, sizeof(dice));
 	c->w = w;
 	c->host = host;
 	c->host_ctx = host_ctx;
@@ -49,7 +51,7 @@ struct conn *conn_new(struct worker *w, const struct conn_host *host, void *host
 	param_default(&c->params);
 	c->last_rx_ns = io_now(w->io);
 	c->login = malloc(sizeof(*c->login));
-	if (!c->login || login_init(c->login, server_offer(w->server)))
+	if (!c->login || login_init(c->login, server_offer(w->server), PORTAL_GROUP, dice))
 		goto fail;
 	if (conntab_add(server_conns(w->server), c, &c->index))
 		goto fail_login;
@@ -248,11 +250,13 @@ int conn_rx_landed(struct conn *c, size_t n)
 	c->walking = false;
 	if (c->moving && (framer_unread(&c->framer) || !framer_idle(&c->framer)))
 		conn_end(c, "a login request came before the answer to the one before it");
+	else if (rc == RX_STOP && !c->moving) /* unless it has ended by itself */
+		conn_end(c, "no memory for a long header");
 	if (c->state == CONN_ENDING || c->moving)
 		return RX_STOP;
 	if (!list_empty(&c->parting))
 		task_part(c);
-	return rc == RX_STOP || c->state == CONN_ENDING ? RX_STOP : RX_MORE;
+	return c->state == CONN_ENDING ? RX_STOP : RX_MORE;
 }
 
 bool conn_rx_wanted(const struct conn *c)

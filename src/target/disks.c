@@ -33,9 +33,11 @@ static int open_ram(const struct config_disk *disk, struct volume_params *vp, ch
 
 	vp->size = disk->size;
 	if (rc == -ENOMEM)
-		snprintf(err, err_len, "--ram %s: this machine has not that much memory free", disk->text);
+		snprintf(err, err_len, "%s: this machine has not that much memory free", disk->text);
+	else if (rc == -EINVAL)
+		snprintf(err, err_len, "%s: more than a disk in memory can be", disk->text);
 	else if (rc)
-		snprintf(err, err_len, "--ram %s: %s", disk->text, strerror(-rc));
+		snprintf(err, err_len, "%s: %s", disk->text, strerror(-rc));
 	return rc;
 }
 

@@ -49,7 +49,12 @@ int node_send_targets(struct text *t, const struct node *n, const struct io_addr
 
 	if (!rc && !n_advertise)
 		rc = add_address(t, local);
-	for (unsigned i = 0; !rc && i < n_advertise; i++)
-		rc = add_address(t, &advertise[i]);
+	for (unsigned i = 0; !rc && i < n_advertise; i++) {
+		struct io_addr a = advertise[i];
+
+		if (!a.in.sin_port)
+			a.in.sin_port = local->in.sin_port;
+		rc = add_address(t, &a);
+	}
 	return rc;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "session.h"
+#include "task.h"
 #include "worker.h"
 
 static const struct rx_handler handlers[0x40] = {
@@ -115,6 +116,8 @@ static int rx_header(void *ctx, const uint8_t *bhs, struct rx_target *t)
 	else if (number(c, row)) {
 		if (row->cmdsn || row->op == OP_DATA_OUT)
 			conn_acknowledged(c, c->rx.expstatsn);
+		if (c->framer.data_digest)
+			memcpy(c->rx_kept, bhs, BHS_LEN); /* for the Reject of damaged data */
 		if (handlers[row->op].header)
 			handlers[row->op].header(c, t);
 		else
@@ -124,17 +127,41 @@ static int rx_header(void *ctx, const uint8_t *bhs, struct rx_target *t)
 	return c->state == CONN_ENDING ? RX_STOP : RX_MORE;
 }
 
-static int rx_payload(void *ctx)
+/* damaged_data - RFC 7143 7.8: the PDU is rejected; at level 0 the task whose data it was ends. */
+static void damaged_data(struct conn *c)
+{
+	struct task *t = c->rx_task;
+
+	c->rx_task = NULL;
+	conn_refuse(c, CTR_REFUSED_DATA_DIGEST, NULL);
+	if (t && c->state == CONN_FULL)
+		task_fail(t, SENSE_DATA_CRC_ERROR);
+}
+
+static int rx_payload(void *ctx, bool damaged)
 {
 	struct conn *c = ctx;
 	bool moves;
 
-	if (!c->rx_ignore && c->state != CONN_LOGOUT)
-		handlers[c->rx.opcode].payload(c);
+	if (!c->rx_ignore && c->state != CONN_LOGOUT) {
+		if (damaged)
+			damaged_data(c);
+		else
+			handlers[c->rx.opcode].payload(c);
+	}
 	free(c->rx_data);
 	c->rx_data = NULL;
 	moves = c->moving;
 	return c->state == CONN_ENDING || moves ? RX_STOP : RX_MORE;
 }
 
-const struct framer_ops rx_framer_ops = {.header = rx_header, .payload = rx_payload};
+static void rx_header_damaged(void *ctx)
+{
+	struct conn *c = ctx;
+
+	count(CTR_REFUSED_HEADER_DIGEST, 1);
+	conn_end(c, "a header digest is wrong");
+}
+
+const struct framer_ops rx_framer_ops = {
+	.header = rx_header, .payload = rx_payload, .header_damaged = rx_header_damaged};

@@ -17,6 +17,7 @@ static void full_feature(struct conn *c)
 	c->cid = l->cid;
 	c->state = CONN_FULL;
 	c->framer.n_small = 0;
+	framer_digests(&c->framer, c->params.header_digest, c->params.data_digest);
 	log_info("%s: %s login of %s%s%s", conn_name(c, name, sizeof(name)), l->discovery ? "discovery" : "normal",
 		l->initiator, l->discovery ? "" : " to ", l->discovery ? "" : l->target);
 	login_deinit(l);

@@ -5,11 +5,13 @@
  * reactor: it moves the unit's generation (so that what was prepared before no longer commits), posts to all
  * reactors, each aborts its tasks and says so when they have settled. */
 #include <stdlib.h>
+#include "attention.h"
 #include "log.h"
 #include "rx.h"
 #include "server_in.h"
 #include "session.h"
 #include "sn.h"
+#include "volume.h"
 #include "worker.h"
 
 static void tmf_answer(struct conn *c, uint32_t itt, uint8_t response)
@@ -119,21 +121,27 @@ static void reset_part_settled(struct task_waiter *w)
 	io_post(p->r->io, &p->work);
 }
 
+/* reset_session - what came before the reset ends without an answer; what has come behind it since is not its
+ * business (RFC 7143 4.2.3.3). Every nexus is told (SAM-5 6.3.3); without memory for that, it finds out by itself. */
+static void reset_session(struct session *s, struct lu *lu, struct task_waiter *waiter)
+{
+	uint32_t gen = volume_gen(lu_volume(lu));
+
+	list_for_each_safe(node, next, &s->tasks) {
+		struct task *t = list_entry(node, struct task, link);
+
+		if (t->scsi.lu == lu && t->scsi.lun_gen != gen)
+			task_abort(t, waiter);
+	}
+}
+
 static void reset_part_run(struct io_work *work)
 {
 	struct reset_part *p = container_of(work, struct reset_part, work);
 
 	p->waiter = (struct task_waiter){.n = 1, .settled = reset_part_settled};
-	list_for_each(snode, &p->w->sessions) {
-		struct session *s = list_entry(snode, struct session, link);
-
-		list_for_each_safe(node, next, &s->tasks) {
-			struct task *t = list_entry(node, struct task, link);
-
-			if (t->scsi.lu == p->r->lu)
-				task_abort(t, &p->waiter);
-		}
-	}
+	list_for_each(node, &p->w->sessions)
+		reset_session(list_entry(node, struct session, link), p->r->lu, &p->waiter);
 	if (!--p->waiter.n)
 		reset_part_settled(&p->waiter);
 }

@@ -145,6 +145,8 @@ static int worker_reactor(struct server *s, struct worker *w, unsigned index, ch
 		.spin_us = s->config->spin_us,
 		.user_timeout_ms = 30000,
 	};
+	static const char *const forced[] = {
+		[ENGINE_AUTO] = "engine", [ENGINE_EPOLL] = "--engine epoll", [ENGINE_URING] = "--engine uring"};
 	const char *reason = NULL;
 	int rc;
 
@@ -154,7 +156,8 @@ static int worker_reactor(struct server *s, struct worker *w, unsigned index, ch
 	}
 	rc = reactor_new(&w->reactor, index, &p, &reason);
 	if (rc)
-		return fail(err, err_len, rc, "engine: %s%s%s", strerror(-rc), reason ? ": " : "", reason ? reason : "");
+		return fail(err, err_len, rc, "%s: %s%s%s", forced[p.engine], strerror(-rc), reason ? ": " : "",
+			reason ? reason : "");
 	w->io = reactor_io(w->reactor);
 	if (!index)
 		log_info("engine %s%s%s%s", w->io->ops->name, reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
@@ -249,6 +252,7 @@ static int build_portals(struct server *s, char *err, size_t err_len)
 			return fail(err, err_len, rc, "--listen %s: %s", io_addr_text(&s->config->listen[i], text),
 				strerror(-rc));
 		s->n_portals = i + 1;
+		log_info("listening on %s", io_addr_text(&p->addr, text));
 	}
 	return 0;
 }

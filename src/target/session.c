@@ -243,7 +243,7 @@ void session_admit_here(struct conn *c)
 		return; /* session_settled(old) goes on */
 	}
 	cmd_window_init(&s->cmdsn, c->login->cmdsn, 1); /* opens when the pages for it are promised */
-	rx_login_step(c, login_accept(c->login, s->tsih, PORTAL_GROUP, NULL));
+	rx_login_step(c, login_accept(c->login, s->tsih, NULL));
 }
 
 /* --- the end --- */

@@ -44,7 +44,7 @@ struct task {
 	struct window immediate_data, unsolicited;
 	uint64_t progress_ns;  /* when data last arrived */
 	uint64_t budget;       /* of the connection's read_bytes */
-	struct task_waiter *waiters[4]; /* functions that wait for its end */
+	struct task_waiter *waiters[16]; /* functions that wait for its end */
 	struct scsi_cmd scsi;
 	struct tx tx;
 };

@@ -4,13 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include "conn.h"
+#include "digest.h"
 #include "session.h"
 #include "worker.h"
 
 /* One PDU of a batch. `end`: its tx is through with it. */
 struct batch_pdu {
-	uint8_t bhs[BHS_LEN];
-	uint32_t len;      /* header, payload and pad */
+	uint8_t bhs[BHS_LEN + DIGEST_LEN];
+	uint8_t trailer[4 + DIGEST_LEN]; /* pad and data digest */
+	uint32_t len;      /* header, payload, pad and digests */
 	struct tx *end;
 };
 
@@ -23,8 +25,6 @@ struct batch {
 	struct iovec iov[BATCH_VECTORS];
 	struct batch_pdu pdus[BATCH_PDUS];
 };
-
-static uint8_t pad_bytes[4];
 
 void tx_queue_init(struct tx_queue *q)
 {
@@ -182,6 +182,24 @@ static void batch_number(struct conn *c, struct tx *tx, struct pdu *p)
 	conn_window(c, &p->expcmdsn, &p->maxcmdsn);
 }
 
+/* batch_trailer - pad and data digest of the payload in the vectors behind `header`; their length. */
+static uint32_t batch_trailer(struct conn *c, struct batch *b, unsigned header, uint32_t payload)
+{
+	uint8_t *trailer = b->pdus[b->n_pdus].trailer;
+	uint32_t pad = pad_len(payload), len = pad;
+
+	memset(trailer, 0, 4);
+	if (payload && c->framer.data_digest) {
+		uint32_t crc = digest_add_iov(DIGEST_START, b->iov + header + 1, b->n_vec - header - 1);
+
+		digest_put(trailer + pad, digest_add(crc, trailer, pad));
+		len += DIGEST_LEN;
+	}
+	if (len)
+		batch_vector(b, trailer, len);
+	return len;
+}
+
 /* batch_pdu - one PDU from the head of the queue; false: no room, it waits for the next batch. */
 static bool batch_pdu(struct conn *c, struct batch *b)
 {
@@ -202,14 +220,17 @@ static bool batch_pdu(struct conn *c, struct batch *b)
 		p.data.residual = 0;
 	}
 	p.data_len = got;
-	if (pad_len(got))
-		batch_vector(b, pad_bytes, pad_len(got));
 	batch_number(c, tx, &p);
 	pdu_encode(&p, out->bhs);
-	out->len = BHS_LEN + got + pad_len(got);
+	out->len = BHS_LEN + got + batch_trailer(c, b, header, got);
+	if (c->framer.header_digest && p.opcode != OP_LOGIN_RESPONSE) {
+		digest_put(out->bhs + BHS_LEN, digest_add(DIGEST_START, out->bhs, BHS_LEN));
+		b->iov[header].iov_len += DIGEST_LEN;
+		b->bytes += DIGEST_LEN;
+		out->len += DIGEST_LEN;
+	}
 	out->end = NULL;
 	c->tx.bytes -= got;
-	check(b->iov[header].iov_base == out->bhs);
 	b->n_pdus++;
 	if (!tx->left) {
 		out->end = tx;

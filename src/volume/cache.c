@@ -33,7 +33,8 @@ struct cache {
 	pthread_mutex_t lock; /* the hand, and volumes that go */
 	uint32_t hand;
 
-	uint32_t n_holders; /* atomic, as the two below */
+	uint32_t n_holders; /* atomic, as the three below */
+	uint32_t n_borrowed;
 	uint32_t n_starved;
 	uint32_t n_wanted;
 	pthread_mutex_t starve_lock;
@@ -87,7 +88,7 @@ struct cache *cache_put(struct cache *c)
 {
 	pthread_mutex_lock(&all_lock);
 	if (--c->n_refs == 0) {
-		check(list_empty(&c->starved) && !c->n_holders);
+		check(list_empty(&c->starved) && !c->n_holders && !c->n_borrowed);
 		list_remove(&c->link);
 		munmap(c->slots, c->n_slots * sizeof(struct slot));
 		pthread_mutex_destroy(&c->lock);
@@ -245,6 +246,24 @@ void cache_release(struct cache *c)
 {
 	__atomic_sub_fetch(&c->n_holders, 1, __ATOMIC_SEQ_CST);
 	cache_event(c);
+}
+
+bool cache_borrow(struct cache *c, uint32_t n)
+{
+	uint32_t most = c->n_slots / 32;
+
+	if (n > most)
+		return false;
+	if (__atomic_add_fetch(&c->n_borrowed, n, __ATOMIC_RELAXED) <= most)
+		return true;
+	__atomic_sub_fetch(&c->n_borrowed, n, __ATOMIC_RELAXED);
+	return false;
+}
+
+void cache_repay(struct cache *c, uint32_t n)
+{
+	if (n)
+		__atomic_sub_fetch(&c->n_borrowed, n, __ATOMIC_RELAXED);
 }
 
 /* Whoever starves says so and then looks for holders; the last holder goes and then looks for who

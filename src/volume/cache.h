@@ -45,3 +45,9 @@ bool cache_starve(struct cache *c, struct vol_work *w, bool front);
 void cache_hold(struct cache *c);
 void cache_release(struct cache *c);
 void cache_event(struct cache *c);
+
+/* cache_borrow - may a read take n pages out of the merges' reserve, when landings hold all others?
+ * Reads together get a thirty-second of the arena, half of what the reserve should be, so that
+ * merges always go on. cache_repay() when they are pinned no longer. */
+bool cache_borrow(struct cache *c, uint32_t n);
+void cache_repay(struct cache *c, uint32_t n);

@@ -62,6 +62,8 @@ int pageio_starve(struct vol_work *w)
 	bool front = w->starved;
 
 	drop_pins(w);
+	cache_repay(w->v->cache, w->n_borrowed);
+	w->n_borrowed = 0;
 	if (w->build)
 		pages_drop(w->v, &w->fresh); /* taken again when it goes on */
 	w->starved = true;
@@ -135,6 +137,26 @@ static void give_unused(struct volume *v, struct pages *hand, uint32_t n_used)
 	pages_drop(v, hand);
 }
 
+/* Pages to read n missing ones into. Landings may hold all that is open, for as long as their peers
+ * are silent: then bases, and some reads, live on the reserve. */
+static int take_hand(struct vol_work *w, struct pages *hand, uint32_t n)
+{
+	struct cache *c = w->v->cache;
+	int r;
+
+	if (!w->pins)
+		return pages_take(w->v, hand, ARENA_MERGE, n);
+	r = pages_take(w->v, hand, ARENA_OPEN, n);
+	if (r != VOL_FULL || !cache_borrow(c, n))
+		return r;
+	r = pages_take(w->v, hand, ARENA_MERGE, n);
+	if (r)
+		cache_repay(c, n);
+	else
+		w->n_borrowed += n;
+	return r;
+}
+
 int pageio_fetch(struct vol_work *w)
 {
 	struct volume *v = w->v;
@@ -144,7 +166,7 @@ int pageio_fetch(struct vol_work *w)
 	struct list launch;
 	uint32_t n = count_missing(w), n_used, old[ARRAY_ROOM];
 	struct give g = {.v = v};
-	int r = n ? pages_take(v, &hand, w->pins ? ARENA_OPEN : ARENA_MERGE, n) : 0;
+	int r = n ? take_hand(w, &hand, n) : 0;
 
 	if (r)
 		return r == VOL_FULL ? pageio_starve(w) : r;

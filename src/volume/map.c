@@ -113,15 +113,35 @@ static bool shard_unlock(struct map_shard *s)
 	return false;
 }
 
+/* Most ranges lie in one leaf. */
+static struct map_shard *only_shard(struct map *m, uint64_t first, uint64_t n)
+{
+	uint64_t leaf = first / MAP_LEAF_PAGES;
+
+	slow_check(n && first + n <= m->n_pages);
+	return likely((first + n - 1) / MAP_LEAF_PAGES == leaf)
+		       ? &m->shards[leaf & (m->n_shards - 1)]
+		       : NULL;
+}
+
 void map_lock(struct map *m, uint64_t first, uint64_t n)
 {
-	slow_check(n && first + n <= m->n_pages);
-	span_each(m, span_of(m, first, n), shard_lock);
+	struct map_shard *only = only_shard(m, first, n);
+
+	if (only)
+		pthread_mutex_lock(&only->lock);
+	else
+		span_each(m, span_of(m, first, n), shard_lock);
 }
 
 void map_unlock(struct map *m, uint64_t first, uint64_t n)
 {
-	span_each(m, span_of(m, first, n), shard_unlock);
+	struct map_shard *only = only_shard(m, first, n);
+
+	if (only)
+		pthread_mutex_unlock(&only->lock);
+	else
+		span_each(m, span_of(m, first, n), shard_unlock);
 }
 
 /* --- the writer's turn --- */
@@ -150,14 +170,19 @@ static bool shard_give_turn(struct map_shard *s)
 	return false;
 }
 
+static bool lock_each(struct map *m, struct shard_span s, struct map_shard *only)
+{
+	return only ? shard_lock(only) : span_each(m, s, shard_lock);
+}
+
 void map_lock_write(struct map *m, uint64_t first, uint64_t n, bool have_turn)
 {
-	struct shard_span s = span_of(m, first, n);
+	struct map_shard *only = only_shard(m, first, n);
+	struct shard_span s = only ? (struct shard_span){0} : span_of(m, first, n);
 
-	slow_check(n && first + n <= m->n_pages);
-	while (unlikely(span_each(m, s, shard_lock) && !have_turn)) {
-		span_each(m, s, shard_unlock);
-		span_each(m, s, shard_await_turn);
+	while (unlikely(lock_each(m, s, only) && !have_turn)) {
+		map_unlock(m, first, n);
+		span_each(m, span_of(m, first, n), shard_await_turn);
 	}
 }
 

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@ struct fixture {
 	struct backend *backend;
 	struct volume *v;
 	char path[32];
+	bool is_device;
 	int fd; /* looks at the file behind the server's back */
 };
 
@@ -86,8 +89,8 @@ static void call(
 }
 
 /* --- fixture --- */
-static bool start(
-	struct fixture **fp, enum engine engine, uint64_t size, uint64_t n_cache, bool lend)
+static bool start(struct fixture **fp, enum engine engine, const char *device, uint64_t size,
+	uint64_t n_cache, bool lend)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct reactor_params rp = {.engine = engine};
@@ -103,8 +106,13 @@ static bool start(
 			free(f);
 			return false;
 		}
-	snprintf(f->path, sizeof(f->path), "test-file-%d.img", (int)getpid());
-	unlink(f->path);
+	if (device)
+		snprintf(f->path, sizeof(f->path), "%s", device);
+	else
+		snprintf(f->path, sizeof(f->path), "test-file-%d.img", (int)getpid());
+	f->is_device = device;
+	if (!device)
+		unlink(f->path);
 	f->arena = file_arena(n_cache);
 	if (backend_file_open(&f->backend, &fp_, err, sizeof(err)))
 		fail_msg("%s", err);
@@ -133,7 +141,8 @@ static void stop(struct fixture *f)
 	for (unsigned i = 0; i < N_REACTORS; i++)
 		reactor_free(f->reactor[i]);
 	close(f->fd);
-	unlink(f->path);
+	if (!f->is_device)
+		unlink(f->path);
 	free(f);
 }
 
@@ -152,7 +161,7 @@ static void what_is_written_is_read_and_on_disk(void **state)
 	uint8_t *model = malloc(SIZE), *got = malloc(SIZE);
 	struct fixture *f;
 
-	if (!start(&f, ENGINE_OF(state), SIZE, 6000, true)) /* half of it fits */
+	if (!start(&f, ENGINE_OF(state), NULL, SIZE, 6000, true)) /* half of it fits */
 		skip();
 	random_bytes(model, SIZE);
 	for (uint64_t off = 0; off < SIZE; off += 3 * MIB)
@@ -182,7 +191,7 @@ static void a_tail_that_is_not_aligned_is_kept(void **state)
 	uint8_t *model = malloc(SIZE), *got = malloc(SIZE);
 	struct fixture *f;
 
-	if (!start(&f, ENGINE_OF(state), SIZE, 1024, false))
+	if (!start(&f, ENGINE_OF(state), NULL, SIZE, 1024, false))
 		skip();
 	for (int i = 0; i < 30; i++) {
 		uint32_t len = SECTOR * (1 + (unsigned)rand() % 16);
@@ -212,7 +221,7 @@ static void unmapping_punches_holes(void **state)
 	struct fixture *f;
 	struct stat full, empty;
 
-	if (!start(&f, ENGINE_OF(state), SIZE, 6000, false))
+	if (!start(&f, ENGINE_OF(state), NULL, SIZE, 6000, false))
 		skip();
 	memset(bytes, 1, SIZE);
 	call(f, 0, CALL_WRITE, 0, SIZE, bytes);
@@ -227,6 +236,62 @@ static void unmapping_punches_holes(void **state)
 	assert_memory_equal(got, bytes, SIZE);
 	stop(f);
 	free(bytes);
+	free(got);
+}
+
+/* --- block devices --- */
+/* A loop device over the fixture's kind of file: its descriptor, or -1 where we may not. */
+static int loop_attach(char *path, size_t path_len, int file)
+{
+	struct loop_config config = {.fd = (uint32_t)file, .info.lo_flags = LO_FLAGS_AUTOCLEAR};
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), fd = -1, n;
+
+	if (control < 0)
+		return -1;
+	n = ioctl(control, LOOP_CTL_GET_FREE);
+	close(control);
+	if (n < 0)
+		return -1;
+	snprintf(path, path_len, "/dev/loop%d", n);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void a_block_device_is_served(void **state)
+{
+	enum { SIZE = 8 * MIB };
+	char image[] = "test-loop-XXXXXX", path[32];
+	int file = mkstemp(image), loop;
+	uint8_t *model = malloc(SIZE), *got = malloc(SIZE);
+	struct fixture *f = NULL;
+
+	unlink(image);
+	assert_int_equal(ftruncate(file, SIZE), 0);
+	loop = loop_attach(path, sizeof(path), file);
+	close(file);
+	if (loop < 0 || !start(&f, ENGINE_OF(state), path, SIZE, 6000, true)) {
+		free(model);
+		free(got);
+		skip();
+	}
+	assert_int_equal(volume_backend_info(f->v)->size, SIZE);
+	random_bytes(model, SIZE);
+	call(f, 0, CALL_WRITE, 0, 3 * MIB, model);
+	call(f, 1, CALL_WRITE, 3 * MIB, SIZE - 3 * MIB, model + 3 * MIB);
+	call(f, 0, CALL_WRITE, 5 * SECTOR, 7 * SECTOR, model + 5 * SECTOR);
+	call(f, 0, CALL_ZERO, 1 * MIB + SECTOR, 4 * MIB, NULL);
+	memset(model + 1 * MIB + SECTOR, 0, 4 * MIB);
+	call(f, 1, CALL_READ, 0, SIZE, got);
+	assert_memory_equal(got, model, SIZE);
+	stop(f);
+	assert_int_equal(pread(loop, got, SIZE, 0), SIZE);
+	assert_memory_equal(got, model, SIZE);
+	close(loop); /* and it is gone */
+	free(model);
 	free(got);
 }
 
@@ -416,7 +481,7 @@ static void race(enum engine engine, const struct shape *s, uint64_t n)
 	uint32_t len = s->unit * s->n_units * (s->group ? 1 : N_REACTORS) * SECTOR;
 	struct fixture *f;
 
-	if (!start(&f, engine, 4 * MIB, 1024, true))
+	if (!start(&f, engine, NULL, 4 * MIB, 1024, true))
 		skip();
 	run_actors(f, actors, s, n);
 	call(f, 0, CALL_READ, s->lba * SECTOR, len, bytes);
@@ -461,6 +526,8 @@ int main(void)
 		CASE(a_tail_that_is_not_aligned_is_kept, uring),
 		CASE(unmapping_punches_holes, epoll),
 		CASE(unmapping_punches_holes, uring),
+		CASE(a_block_device_is_served, epoll),
+		CASE(a_block_device_is_served, uring),
 		CASE(no_acknowledged_sector_is_lost, epoll),
 		CASE(no_acknowledged_sector_is_lost, uring),
 		CASE(no_acknowledged_stripe_is_lost, epoll),

@@ -92,7 +92,8 @@ uint64_t volume_ram_pages(uint64_t size)
 {
 	uint64_t content = (size + ARENA_PAGE - 1) / ARENA_PAGE;
 
-	/* What a thousand sessions are promised, and what readers pin: address space until it is used. */
+	/* What a thousand sessions are promised, and what readers pin: address space until it is
+	 * used. */
 	return content + 16 * (MAX_BYTES / ARENA_PAGE) + content / 16;
 }
 
@@ -128,8 +129,10 @@ void volume_gen_next(struct volume *v)
 
 void volume_make_room(struct volume *v, uint32_t n)
 {
-	uint64_t open = arena_n_open(v->arena);
+	uint64_t n_open;
 
-	if (v->cache && open < n)
-		(void)cache_make_room(v->cache, (uint32_t)(n - open));
+	/* Promises may exceed the free pages: what is evicted is not always open at once. */
+	while (v->cache && (n_open = arena_n_open(v->arena)) < n)
+		if (!cache_make_room(v->cache, (uint32_t)(n - n_open)))
+			return;
 }

@@ -51,7 +51,7 @@ uint64_t volume_ram_pages(uint64_t size);
 uint64_t volume_size(const struct volume *v);
 struct arena *volume_arena(const struct volume *v);
 const struct backend_info *volume_backend_info(const struct volume *v); /* NULL: RAM */
-uint64_t volume_mapped_bytes(const struct volume *v); /* pages in the map: a RAM volume's content, a file's cached pages */
+uint64_t volume_mapped_bytes(const struct volume *v); /* pages in the map: RAM's content, a file's cached part */
 
 /* volume_make_room - n pages of the arena are to be open: cached pages give way. Best effort; any thread. */
 void volume_make_room(struct volume *v, uint32_t n);
@@ -111,7 +111,8 @@ struct vol_op {
 };
 
 /* volume_read - pin the pages of a range, whole and at one moment; missing ones are read first. Up to
- * 16 MiB. Zero entries are shown as vectors into one shared page of zeros. */
+ * 16 MiB. Zero entries are shown as vectors into a shared area of zeros. The vectors are the volume's: read them,
+ * do not change them. VOL_FULL: the arena cannot hold so much beside what others hold for good. */
 void volume_read(struct vol_op *op);
 void volume_unpin(struct vol_op *op); /* owed after every volume_read(); safe to call twice */
 

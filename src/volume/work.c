@@ -36,6 +36,7 @@ struct vol_work *work_new(struct vol_op *op, uint64_t off, uint64_t len)
 	w->pattern = PAGE_ZERO;
 	w->build = NULL;
 	w->pins = NULL;
+	w->n_borrowed = 0;
 	w->iov = w->few_iov;
 	w->n_iov = 0;
 	op->work = w;
@@ -60,8 +61,10 @@ void work_free(struct vol_work *w)
 		freelist_put(FREE_ARRAY, w->bases);
 	if (w->iov != w->few_iov)
 		freelist_put(FREE_ARRAY, w->iov);
-	if (w->v->cache)
+	if (w->v->cache) {
+		cache_repay(w->v->cache, w->n_borrowed);
 		cache_event(w->v->cache);
+	}
 	freelist_put(FREE_WORK, w);
 }
 

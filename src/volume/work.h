@@ -98,6 +98,7 @@ struct vol_work {
 	void (*flushed)(struct vol_work *, int error);
 
 	/* reads */
+	uint32_t n_borrowed; /* pages taken out of the merges' reserve */
 	uint32_t *pins; /* FREE_ARRAY: one page number a page, PAGE_NONE where nothing is pinned */
 	struct iovec *iov;
 	unsigned n_iov;

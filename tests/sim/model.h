@@ -1,11 +1,12 @@
 /* model.h - what a disk may answer while several initiators write to it.
  *
  * Each 512-byte block that is written carries the number of its write and its own place, so that a
- * block read tells which write it comes from. A write begins (its command is sent), and may end: acknowledged
- * (it has happened, at one moment between both), doubtful (it has happened or not, and will not any more),
- * or void (it cannot have happened). A read may show of a block any write that is not void, unless another
- * one that is sure began after it had ended, and ended before the read began. Of two writes that cover the same
- * two blocks a read shows one: no half of a write is ever seen.
+ * block read tells which write it comes from. A write begins (its command is sent), and may end:
+ * acknowledged (it has happened, at one moment between both), doubtful (it has happened or not, and
+ * will not any more), or void (it cannot have happened). A read may show of a block any write that
+ * is not void, unless another one that is sure began after it had ended, and ended before the read
+ * began. Of two writes that cover the same two blocks a read shows one: no half of a write is ever
+ * seen.
  *
  * Time is the order of events as the initiators see them. */
 #pragma once
@@ -24,7 +25,7 @@ struct model_write {
 struct model {
 	const char *name;
 	uint32_t n_blocks;
-	bool loose; /* writes may fail half way: halves can be seen */
+	bool loose;		    /* writes may fail half way: halves can be seen */
 	struct model_write *writes; /* number 0: the zeros of the beginning */
 	uint32_t n_writes, room;
 	uint64_t now;
@@ -33,11 +34,12 @@ struct model {
 
 void model_init(struct model *m, const char *name, uint32_t n_blocks, bool loose);
 void model_deinit(struct model *m);
-uint32_t model_begin(struct model *m, uint32_t lba, uint32_t n, void *buf); /* fills buf; the number */
+uint32_t model_begin(
+	struct model *m, uint32_t lba, uint32_t n, void *buf); /* fills buf; the number */
 void model_sure(struct model *m, uint32_t number);
 void model_doubt(struct model *m, uint32_t number);
 void model_void(struct model *m, uint32_t number);
 uint64_t model_tick(struct model *m); /* a read begins */
-/* model_check - a read of n blocks that began at `begun` showed this; a contradiction fails the test. What it shows
- * has happened: no later read may show what was before. */
+/* model_check - a read of n blocks that began at `begun` showed this; a contradiction fails the
+ * test. What it shows has happened: no later read may show what was before. */
 void model_check(struct model *m, uint32_t lba, uint32_t n, uint64_t begun, const void *buf);

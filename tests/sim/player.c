@@ -18,7 +18,8 @@ static struct model *model_of(const struct player *p, const struct player_task *
 
 /* --- a task's end --- */
 
-/* gone - it will not be answered, and its write cannot happen any more. What was not sent whole never did. */
+/* gone - it will not be answered, and its write cannot happen any more. What was not sent whole
+ * never did. */
 static void gone(struct player *p, struct player_task *t)
 {
 	if (t->write && t->sent < t->n * MODEL_BLOCK)
@@ -33,7 +34,8 @@ static void give_up(struct player *p, struct player_task *t)
 	t->state = t->n_due && draw(p, 2) ? TASK_GIVEN_UP : TASK_FREE;
 }
 
-/* cut - the connection is gone. A write that was sent whole may yet happen, until a login settles it. */
+/* cut - the connection is gone. A write that was sent whole may yet happen, until a login settles
+ * it. */
 static void cut(struct player *p, struct player_task *t)
 {
 	if (t->state == TASK_UNDER_WAY && t->write) {
@@ -86,7 +88,8 @@ static void hear_r2t(struct player *p, const struct peer_pdu *pdu)
 	EXPECT(t->write && at == t->asked && len && len <= p->p->params.max_burst &&
 			at + len <= t->n * MODEL_BLOCK,
 		"R2T for %u bytes at %u, expected from %u on", len, at, t->asked);
-	EXPECT(t->n_due < p->p->params.max_r2t && t->n_due < PLAYER_R2TS, "more R2Ts than MaxOutstandingR2T");
+	EXPECT(t->n_due < p->p->params.max_r2t && t->n_due < PLAYER_R2TS,
+		"more R2Ts than MaxOutstandingR2T");
 	t->due[t->n_due].ttt = (uint32_t)pdu_get(pdu, TTT);
 	t->due[t->n_due].at = at;
 	t->due[t->n_due].end = at + len;
@@ -111,30 +114,45 @@ static void hear_answer(struct player *p, const struct peer_pdu *pdu)
 			return;
 	}
 	peer_status_of(pdu, &st);
-	EXPECT(st.status || t->write || t->got == t->n * MODEL_BLOCK, "GOOD after %u of %u bytes", t->got,
-		t->n * MODEL_BLOCK);
+	EXPECT(st.status || t->write || t->got == t->n * MODEL_BLOCK, "GOOD after %u of %u bytes",
+		t->got, t->n * MODEL_BLOCK);
 	answered(p, t, &st);
 }
 
-/* after_reset - whoever had a command under way on the unit may have lost it. The one who asked for the
- * reset loses what it sent before it, and no more. */
-static void after_reset(struct player *p)
+/* reset_begins - whoever else has a command under way on the unit may lose it without a word. */
+static void reset_begins(struct player *p, unsigned lun)
 {
+	p->reset_open[lun] = true;
 	for (unsigned i = 0; i < p->g->n_players; i++) {
 		struct player *o = &p->g->players[i];
 
-		for (unsigned k = 0; k < PLAYER_TASKS; k++) {
-			struct player_task *t = &o->tasks[k];
+		for (unsigned k = 0; k < PLAYER_TASKS; k++)
+			o->tasks[k].maybe_lost |= o != p && o->tasks[k].lun == lun;
+	}
+}
 
-			if (t->state != TASK_UNDER_WAY || t->lun != p->function_lun)
-				continue;
-			if (o != p) {
-				t->maybe_lost = true;
-			} else if (t->begun < p->function_begun) {
-				gone(o, t);
-				give_up(o, t);
-			}
-		}
+/* reset_among - some other player's reset of the unit is not over. */
+static bool reset_among(const struct player *p, unsigned lun)
+{
+	for (unsigned i = 0; i < p->g->n_players; i++) {
+		if (&p->g->players[i] != p && p->g->players[i].reset_open[lun])
+			return true;
+	}
+	return false;
+}
+
+/* reset_over - who asked for the reset loses what it sent before it, and no more. */
+static void reset_over(struct player *p)
+{
+	p->reset_open[p->function_lun] = false;
+	for (unsigned k = 0; k < PLAYER_TASKS; k++) {
+		struct player_task *t = &p->tasks[k];
+
+		if (t->state != TASK_UNDER_WAY || t->lun != p->function_lun ||
+			t->begun > p->function_begun)
+			continue;
+		gone(p, t);
+		give_up(p, t);
 	}
 }
 
@@ -147,10 +165,11 @@ static void hear_function(struct player *p, const struct peer_pdu *pdu)
 	p->function = 0;
 	if (function == TMF_RESET) {
 		EXPECT_EQ(response, RSP_COMPLETE);
-		after_reset(p);
+		reset_over(p);
 		return;
 	}
-	EXPECT(response == RSP_COMPLETE || response == RSP_NO_TASK, "ABORT TASK: response %u", response);
+	EXPECT(response == RSP_COMPLETE || response == RSP_NO_TASK, "ABORT TASK: response %u",
+		response);
 	if (!t || t->state != TASK_UNDER_WAY)
 		return;
 	EXPECT(response == RSP_COMPLETE || t->maybe_lost, "no such task, and it was not answered");
@@ -213,23 +232,34 @@ bool player_hear(struct player *p)
 
 /* --- what goes out --- */
 
+/* due_on - so many bytes of the oldest window are out. */
+static void due_on(struct player_task *t, uint32_t len)
+{
+	t->due[0].at += len;
+	if (t->due[0].at < t->due[0].end)
+		return;
+	memmove(t->due, t->due + 1, --t->n_due * sizeof(t->due[0]));
+	if (!t->n_due && t->state == TASK_GIVEN_UP)
+		t->state = TASK_FREE;
+}
+
+/* send_data - one Data-Out. Now and then its number is wrong: that is the end of the task, and what
+ * follows of the window comes too late. */
 static void send_data(struct player *p, struct player_task *t)
 {
 	struct peer_r2t r = {.itt = t->itt, .ttt = t->due[0].ttt, .lun = (uint64_t)t->lun << 48};
-	uint32_t at = t->due[0].at, left = t->due[0].end - at, len = MIN(left, p->p->params.max_send_data);
+	uint32_t at = t->due[0].at, left = t->due[0].end - at,
+		 len = MIN(left, p->p->params.max_send_data);
+	bool is_wrong = t->state == TASK_UNDER_WAY && !draw(p, 300);
 
 	if (draw(p, 2))
 		len = MIN(len, p->p->segment);
 	if (!draw(p, 4))
 		len = 1 + draw(p, len);
+	t->due[0].datasn += is_wrong;
 	peer_send_data_out(p->p, &r, t->due[0].datasn++, at, t->buf + at, len, len == left);
-	t->due[0].at += len;
-	t->sent += len;
-	if (len < left)
-		return;
-	memmove(t->due, t->due + 1, --t->n_due * sizeof(t->due[0]));
-	if (!t->n_due && t->state == TASK_GIVEN_UP)
-		t->state = TASK_FREE;
+	t->sent += is_wrong ? 0 : len;
+	due_on(t, len);
 }
 
 static struct player_task *any_due(struct player *p)
@@ -285,7 +315,7 @@ static void send_command(struct player *p)
 	t->n = MIN(t->n, m->n_blocks);
 	t->lba = draw(p, m->n_blocks - t->n + 1);
 	t->got = t->sent = t->asked = t->n_due = 0;
-	t->maybe_lost = false;
+	t->maybe_lost = reset_among(p, t->lun);
 	c.write = t->write;
 	c.read = !t->write;
 	c.edtl = t->n * MODEL_BLOCK;
@@ -316,11 +346,16 @@ static void send_function(struct player *p, uint8_t function)
 	p->function_begun = model_tick(&p->g->models[p->function_lun]);
 	p->ref_itt = function == TMF_ABORT ? t->itt : PEER_NONE;
 	p->p->lun = (uint64_t)p->function_lun << 48;
-	p->function_itt = peer_send_tmf(p->p, function, p->ref_itt, function == TMF_ABORT ? t->cmdsn : 0);
-	if (function == TMF_ABORT)
+	p->function_itt =
+		peer_send_tmf(p->p, function, p->ref_itt, function == TMF_ABORT ? t->cmdsn : 0);
+	if (function == TMF_ABORT) {
 		p->g->n_aborts++;
-	else
-		p->g->n_resets++;
+		return;
+	}
+	p->g->n_resets++;
+	reset_begins(p, p->function_lun);
+	if (draw(p, 2)) /* a command right behind it is not of its business */
+		send_command(p);
 }
 
 static void send_ping(struct player *p)
@@ -328,7 +363,8 @@ static void send_ping(struct player *p)
 	struct peer_pdu pdu;
 	static const uint8_t text[300];
 
-	peer_pdu(p->p, &pdu, PEER_NOP_OUT | PEER_IMMEDIATE, PEER_F, peer_itt(p->p), text, draw(p, sizeof(text)));
+	peer_pdu(p->p, &pdu, PEER_NOP_OUT | PEER_IMMEDIATE, PEER_F, peer_itt(p->p), text,
+		draw(p, sizeof(text)));
 	pdu_set(&pdu, TTT, PEER_NONE);
 	peer_send(p->p, &pdu);
 }
@@ -340,9 +376,11 @@ static void begin_something(struct player *p)
 	if (what < 2) {
 		p->g->n_cuts++;
 		player_cut(p, draw(p, 2));
-	} else if (what < 3) {
+		if (draw(p, 2))
+			player_login(p);
+	} else if (what < 4) {
 		player_login(p);
-	} else if (what < 6) {
+	} else if (what < 7) {
 		send_function(p, TMF_RESET);
 	} else if (what < 40) {
 		send_function(p, TMF_ABORT);
@@ -399,8 +437,8 @@ static struct peer_params any_params(const struct player *p)
 	return q;
 }
 
-/* player_login - the same name each time. What an older connection of it had under way is settled when the
- * answer is there (RFC 7143 6.3.5): none of it can still reach the disk. */
+/* player_login - the same name each time. What an older connection of it had under way is settled
+ * when the answer is there (RFC 7143 6.3.5): none of it can still reach the disk. */
 void player_login(struct player *p)
 {
 	struct peer *old = p->p;
@@ -424,6 +462,7 @@ void player_login(struct player *p)
 		}
 	}
 	EXPECT(!old, "a new login of the same port does not end the old session");
+	memset(p->reset_open, 0, sizeof(p->reset_open));
 	while (p->n_cut) {
 		p->n_cut--;
 		model_doubt(&p->g->models[p->cut[p->n_cut].lun], p->cut[p->n_cut].number);

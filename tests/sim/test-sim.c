@@ -1,23 +1,21 @@
-/* test-sim.c - the whole target in one thread: initiators, reactors, network and disks in an order out of a seed.
+/* test-sim.c - the whole target in one thread: initiators, reactors, network and disks in an order
+ * out of a seed.
  *
- *   test-sim [--seeds N] [--from N]     so many seeds (default 300)
+ *   test-sim [--seeds N] [--from N]     so many seeds (default 600)
  *   test-sim --seed N                   one seed, told at length
  *
- * A game: two to four players write, read, abort, reset, leave and come back, on a RAM disk and on a
- * disk behind the cache, which some seeds let fail. Every read is held against the model. At the end the
- * disks are read whole, and nothing may be left in the target. */
-#include <setjmp.h>
+ * A game: two to four players write, read, abort, reset, leave and come back, on a RAM disk and on
+ * a disk behind the cache, which some seeds let fail. Every read is held against the model. At the
+ * end the disks are read whole, and nothing may be left in the target. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "check.h"
 #include "log.h"
 #include "player.h"
 
-enum { ACTS = 2500, RUSH = 64, RAM = 4 << 20, FILE_SIZE = 1 << 20 };
+enum { ACTS = 2500, RUSH = 64, SETTLE_STEPS = 5000000, RAM = 4 << 20, FILE_SIZE = 1 << 20 };
 static const uint64_t second_ns = 1000000000;
 
 static uint64_t seed_now;
@@ -34,8 +32,9 @@ static void tell(const struct game *g, const char *what)
 	if (told)
 		printf("%s: %u commands, %u good, %u failed, %u aborts, %u resets, %u cuts, %u logins, %u rejects; "
 		       "%llu and %llu blocks checked\n",
-			what, g->n_commands, g->n_good, g->n_failed, g->n_aborts, g->n_resets, g->n_cuts,
-			g->n_logins, g->n_rejects, (unsigned long long)g->models[0].n_checked,
+			what, g->n_commands, g->n_good, g->n_failed, g->n_aborts, g->n_resets,
+			g->n_cuts, g->n_logins, g->n_rejects,
+			(unsigned long long)g->models[0].n_checked,
 			(unsigned long long)g->models[1].n_checked);
 }
 
@@ -43,7 +42,7 @@ static void tell(const struct game *g, const char *what)
 
 static void game_open(struct game *g, struct house *h, uint64_t seed)
 {
-	static const uint32_t pieces[] = {0, 5, 100, 3000, 65536};
+	static const uint32_t pieces[] = {0, 40, 500, 5000, 65536};
 	static const uint64_t delays[] = {0, 1000, 50000, 2000000};
 	struct house_params p = {.seed = seed,
 		.n_reactors = 1 + (seed % 8 != 0) + (seed % 16 == 1),
@@ -58,8 +57,10 @@ static void game_open(struct game *g, struct house *h, uint64_t seed)
 	house_open(h, &p);
 	g->h = h;
 	g->n_luns = 2;
-	model_init(&g->models[0], "RAM disk", 16 + (uint32_t)sim_random(h->sim, 400), false);
-	model_init(&g->models[1], "disk", 16 + (uint32_t)sim_random(h->sim, 400), fails);
+	model_init(&g->models[0], "RAM disk", 8 + (uint32_t)sim_random(h->sim, seed % 2 ? 30 : 400),
+		false);
+	model_init(&g->models[1], "disk", 8 + (uint32_t)sim_random(h->sim, seed % 2 ? 400 : 30),
+		fails);
 	if (fails) {
 		sim_disk_fail(h->sim, h->disk, IO_WRITE, 10, -5);
 		sim_disk_fail(h->sim, h->disk, IO_READ, 20, -5);
@@ -83,33 +84,54 @@ static void game_play(struct game *g)
 			sim_step_by(s, sim_now(s) + 5000000);
 		/* Now and then nobody says a word for a while. */
 		if (!sim_random(s, 1000))
-			house_calm(g->h, sim_random(s, 20) * second_ns);
+			house_calm(g->h, sim_random(s, 45) * second_ns);
 	}
 }
 
-/* game_settle - everything is answered, but for what a reset has taken. */
+static bool hear_all(struct game *g)
+{
+	bool some = false;
+
+	for (unsigned i = 0; i < g->n_players; i++) {
+		while (player_hear(&g->players[i]))
+			some = true;
+	}
+	return some;
+}
+
+static bool any_busy(const struct game *g)
+{
+	for (unsigned i = 0; i < g->n_players; i++) {
+		if (player_busy(&g->players[i]))
+			return true;
+	}
+	return false;
+}
+
+/* game_settle - everything is answered, but for what a reset has taken: the target knows no task
+ * any more. */
 static void game_settle(struct game *g)
 {
-	bool busy = true;
-
-	for (unsigned i = 0; busy; i++) {
-		EXPECT(i < 300000, "a command is not answered");
-		busy = false;
-		for (unsigned k = 0; k < g->n_players; k++) {
+	for (unsigned i = 0;; i++) {
+		EXPECT(i < SETTLE_STEPS, "a command is not answered");
+		for (unsigned k = 0; k < g->n_players; k++)
 			player_act(&g->players[k], false);
-			busy |= player_busy(&g->players[k]);
-		}
 		sim_step_by(g->h->sim, sim_now(g->h->sim) + 5000000);
+		if (any_busy(g))
+			continue;
+		house_calm(g->h, 10 * second_ns); /* what is on its way may be long, and slow */
+		if (!hear_all(g) && !any_busy(g))
+			break;
 	}
-	house_calm(g->h, second_ns / 10);
-	for (unsigned k = 0; k < g->n_players; k++) {
-		while (player_hear(&g->players[k]))
-			;
-		EXPECT(!player_busy(&g->players[k]), "a command comes to life again");
+	for (unsigned i = 0; i < server_n_workers(g->h->server); i++) {
+		if (told && server_worker(g->h->server, i)->n_tasks)
+			server_dump(g->h->server, stdout);
+		EXPECT_EQ(server_worker(g->h->server, i)->n_tasks, 0);
 	}
 }
 
-/* game_leave - by a logout where nothing is under way, else without a word; then time for all to be settled. */
+/* game_leave - by a logout where nothing is under way, else without a word; then time for all to be
+ * settled. */
 static void game_leave(struct game *g)
 {
 	for (unsigned i = 0; i < g->n_players; i++) {
@@ -151,7 +173,8 @@ static void game_read(struct game *g)
 		model_check(m, 0, m->n_blocks, model_tick(m), buf);
 		/* Write-through: what a reader sees is what lies on the disk. */
 		if (i)
-			EXPECT(!memcmp(buf, sim_disk_bytes(g->h->sim, g->h->disk), m->n_blocks * MODEL_BLOCK),
+			EXPECT(!memcmp(buf, sim_disk_bytes(g->h->sim, g->h->disk),
+				       m->n_blocks * MODEL_BLOCK),
 				"the disk holds something else than readers see");
 		free(buf);
 	}
@@ -175,7 +198,7 @@ static uint64_t play(uint64_t seed)
 	game_leave(&g);
 	game_read(&g);
 	tell(&g, "end");
-	EXPECT(g.n_good > ACTS / 50, "only %u commands were good", g.n_good);
+	EXPECT(g.n_good > 10, "only %u commands were good", g.n_good);
 	hash = sim_hash(h.sim);
 	for (unsigned i = 0; i < g.n_luns; i++)
 		model_deinit(&g.models[i]);
@@ -185,7 +208,7 @@ static uint64_t play(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	uint64_t from = 1, n = 300;
+	uint64_t from = 1, n = 600;
 
 	log_level = LOG_ERROR;
 	peer_on_fail = failed;

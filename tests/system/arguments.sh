@@ -26,6 +26,8 @@ TABLE='
 2 | serve --frobnicate there.img                   | --frobnicate: no such option
 2 | frobnicate                                     | frobnicate: no such subcommand
 4 | serve --listen 127.0.0.1:0 not-there.img       | not-there.img: No such file or directory
+1 | serve --listen 127.0.0.1:0 --ram 12T           | berth: --ram 12T: this machine has not that much memory free
+6 | serve --listen 127.0.0.1:0 --ram 900T          | berth: --ram 900T: more than a disk in memory can be
 6 | serve --listen 127.0.0.1:0 odd.img             | odd.img
 6 | serve --listen 127.0.0.1:0 folder              | folder
 6 | serve --listen 127.0.0.1:0 there.img,size=2M   | there.img
@@ -66,6 +68,20 @@ manual_is_true() {
 	diff helped manual
 }
 
+# Each name and label that SIGUSR1 prints stands in the manual page.
+counters_are_told() {
+	local page=$HERE/../../docs/berth-serve.1 line name
+	start one --ram 1M there.img
+	dump one | grep -E '^[a-z0-9_]+(\{[a-z0-9_]+\})? [0-9]+$' >counters
+	at_least "$(wc -l <counters)" 30 "counters"
+	while read -r line _; do
+		for name in $(tr '{}' '  ' <<<"${line%%\{disk*}"); do
+			grep -qw -- "$name" "$page" || fail "$name is not in the manual page" || return 1
+		done
+	done <counters
+	stop one
+}
+
 port_in_use() {
 	start one --ram 1M
 	local address
@@ -74,7 +90,7 @@ port_in_use() {
 	stop one
 }
 
-plan $(($(grep -c '|' <<<"$TABLE") + 4))
+plan $(($(grep -c '|' <<<"$TABLE") + 5))
 while IFS='|' read -r code args words; do
 	[ -n "$args" ] || continue
 	args=$(echo $args)
@@ -85,5 +101,6 @@ done <<<"$TABLE"
 it "no arguments: the help, exit code 2" no_arguments
 it "help and version" help_and_version
 it "the manual page and --help name the same options" manual_is_true
+it "the manual page tells every counter" counters_are_told
 it "an address in use, exit code 7" port_in_use
 the_end

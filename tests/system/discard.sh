@@ -1,7 +1,7 @@
 #!/bin/bash
 # discard.sh - UNMAP and WRITE SAME of zeros give space back: the file's to the disk, RAM to the system.
 . "$(dirname "$0")/lib.sh"
-need qemu-io
+need qemu-io qemu-img
 KIB=$((48 << 10)) # written, then given back
 
 file_gives_back() {
@@ -44,10 +44,27 @@ thin() {
 	stop srv
 }
 
-plan 5
+# QEMU asks with GET LBA STATUS, and says so on standard error when that is refused.
+holes_are_told() {
+	start srv --ram 64M "$DIR/told.img,size=8M"
+	io "$(url srv)" "write -P 0x65 8M 1M"
+	local said
+	said=$(qemu-img map -f raw --output=json "$(url srv)" 2>&1)
+	same "$(grep -o '"start": [0-9]*, "length": [0-9]*' <<<"$said")" '"start": 0, "length": 8388608
+"start": 8388608, "length": 1048576
+"start": 9437184, "length": 57671680'
+	same "$(grep -o '"data": [a-z]*' <<<"$said" | tr '\n' ' ')" '"data": false "data": true "data": false '
+	same "$(qemu-img convert -f raw -O raw "$(url srv)" "$DIR/copy.img" 2>&1)" ""
+	same "$(qemu-img convert -f raw -O raw "$(url srv 1)" "$DIR/copy.img" 2>&1)" ""
+	stop srv
+	rm "$DIR/told.img" "$DIR/copy.img"
+}
+
+plan 6
 it "UNMAP punches holes into the file" file_gives_back "discard 0 48M"
 it "WRITE SAME of zeros with UNMAP does so too" file_gives_back "write -z -u 0 48M"
 it "UNMAP gives memory back" ram_gives_back "discard 0 48M"
 it "WRITE SAME of zeros with UNMAP does so too" ram_gives_back "write -z -u 0 48M"
 it "unwritten pages cost nothing" thin
+it "GET LBA STATUS tells where nothing is" holes_are_told
 the_end

@@ -62,6 +62,23 @@ read_only() {
 	same "$(sha256sum <"$DIR/ro.img")" "$before"
 }
 
+# More LUNs than peripheral addressing has: found by REPORT LUNS, and opened by the URLs that we print.
+many_luns() {
+	local disks=() i
+	for ((i = 0; i < 260; i++)); do
+		disks+=("$DIR/many-$i.img,size=1M")
+	done
+	start many "${disks[@]}"
+	same "$(iscsi-ls -s "$(portal many)" | grep -c 'Lun:')" 260
+	io "$(url many 255)" "write -P 0x55 0 64K"
+	io "$(url many 256)" "write -P 0x56 0 64K"
+	io "$(url many 259)" "write -P 0x59 0 64K"
+	io "$(url many 256)" "read -P 0x56 0 64K" "read -P 0 64K 64K"
+	stop many
+	same "$(head -c 65536 "$DIR/many-259.img" | tr -d 'Y' | wc -c)" 0
+	rm "$DIR"/many-*.img
+}
+
 not_there() {
 	refused iscsi-readcapacity16 "$(portal srv)/$A/7"
 	refused iscsi-readcapacity16 "$(portal srv)/iqn.2026-11.com.example:none/0"
@@ -76,21 +93,39 @@ ipv6() {
 	stop six
 }
 
+# The URLs name the first listener; the ports of the others are told on standard error.
+several_listeners() {
+	start two --ram 8M --listen "[::1]:0"
+	local second
+	second=$(sed -n 's/^berth: info: listening on \(\[::1\]:[0-9]*\)$/\1/p' "$DIR/two.err")
+	says "$(iscsi-ls "iscsi://$second")" "Portal:$second,"
+	stop two
+}
+
 advertised() {
 	start far --ram 8M --advertise 192.0.2.7:3260
 	says "$(iscsi-ls "$(portal far)")" "Portal:192.0.2.7:3260,"
 	stop far
+	start far --ram 8M --advertise 192.0.2.8 --advertise "[2001:db8::1]"
+	local port said
+	port=$(portal far)
+	said=$(iscsi-ls "$port")
+	says "$said" "Portal:192.0.2.8:${port##*:},"
+	says "$said" "Portal:[2001:db8::1]:${port##*:},"
+	stop far
 }
 
-plan 10
+plan 12
 it "starts" starts
 it "prints one line a LUN, then ready" prints_urls
 it "iscsi-ls lists both targets and all LUNs" lists_all
 it "sizes and block sizes" sizes_and_blocks
 it "no disk shows another's bytes" disks_are_apart
+it "260 LUNs, each at its URL" many_luns
 it "a read-only disk refuses writes" read_only
 it "no such LUN, no such target" not_there
 it "IPv6 addresses stand in brackets" ipv6
+it "a second listener tells its port" several_listeners
 it "--advertise is what SendTargets tells" advertised
 it "stops" stop srv
 the_end

@@ -1,0 +1,463 @@
+/* bench.c - `berth bench`: the arguments, the clock of the run, and what is told of it.
+ *
+ * Each job is a thread (job.c); this one only sleeps, sets the phase and shows progress. What is
+ * measured is the time between the end of the ramp and the stop: requests that end in between
+ * count. */
+#include "bench.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include "args.h"
+#include "check.h"
+#include "cli.h"
+#include "client.h"
+#include "pattern.h"
+
+enum { JOBS_MAX = 256, CONNS_MAX = 65536, MEMORY_MAX_SHIFT = 36 };
+
+/* The arguments, as they are written. */
+struct words {
+	const char *rw, *congestion;
+	uint64_t bs, depth, jobs, conns, time_s, ramp_s, offset, size, pdu, rate, spin_us, mix;
+	bool verify, json, digest;
+};
+
+static const struct words defaults = {
+	.rw = "randread", .bs = 4096, .depth = 1, .jobs = 1, .conns = 1, .time_s = 10, .mix = 50};
+
+/* clang-format off */
+static const struct { const char *name; bool random; int read_percent; } modes[] = {
+	{"read", false, 100}, {"write", false, 0}, {"rw", false, -1}, {"readwrite", false, -1},
+	{"randread", true, 100}, {"randwrite", true, 0}, {"randrw", true, -1},
+};
+
+#define TABLE(w) {                                                                                             \
+	{"--rw", ARG_WORD, &(w)->rw, 0, 0, "HOW", "read, write, rw, randread, randwrite or randrw (randread)"}, \
+	{"--rwmixread", ARG_NUMBER, &(w)->mix, 0, 100, "PERCENT", "reads among a mixture (50)"},                 \
+	{"--bs", ARG_SIZE, &(w)->bs, 512, 16 << 20, "SIZE", "bytes a request (4k)"},                             \
+	{"--iodepth", ARG_NUMBER, &(w)->depth, 1, BERTH_DEPTH_MAX, "N", "requests under way on each connection (1)"}, \
+	{"--numjobs", ARG_NUMBER, &(w)->jobs, 1, JOBS_MAX, "N", "threads (1)"},                                  \
+	{"--connections", ARG_NUMBER, &(w)->conns, 1, CONNS_MAX, "N", "sessions, spread over the threads (one each)"}, \
+	{"--time", ARG_NUMBER, &(w)->time_s, 1, 1000000, "S", "seconds to measure (10)"},                        \
+	{"--ramp", ARG_NUMBER, &(w)->ramp_s, 0, 1000000, "S", "seconds before, not measured (0)"},               \
+	{"--offset", ARG_SIZE, &(w)->offset, 0, INT64_MAX, "SIZE", "where the region begins (0)"},               \
+	{"--size", ARG_SIZE, &(w)->size, 512, INT64_MAX, "SIZE", "bytes of the region (to the end of the disk)"}, \
+	{"--pdu", ARG_SIZE, &(w)->pdu, 512, 0xffffff, "SIZE", "data PDUs at most so long, in both directions (256k; the target's)"}, \
+	{"--rate", ARG_NUMBER, &(w)->rate, 1, 100000000, "IOPS", "no more requests a second than this"},         \
+	{"--spin", ARG_NUMBER, &(w)->spin_us, 0, 1000000, "US", "look for answers so long before sleeping (0)"}, \
+	{"--verify", ARG_FLAG, &(w)->verify, 0, 0, NULL, "write patterns, and check everything that is read"},   \
+	{"--congestion", ARG_WORD, &(w)->congestion, 0, 0, "NAME", "TCP congestion control: reno, cubic, bbr (the system's)"}, \
+	{"--digest", ARG_FLAG, &(w)->digest, 0, 0, NULL, "ask for CRC32C digests of headers and data"},          \
+	{"--json", ARG_FLAG, &(w)->json, 0, 0, NULL, "print the results as JSON"},                               \
+	{NULL} }
+/* clang-format on */
+
+static int usage(const char *why)
+{
+	fprintf(stderr, "berth: bench: %s\n", why);
+	return EXIT_USAGE;
+}
+
+static void help(void)
+{
+	struct words w = defaults;
+	const struct arg table[] = TABLE(&w);
+
+	puts("Usage: berth bench [OPTION...] iscsi://HOST[:PORT]/TARGET/LUN\n\n"
+	     "Puts load on a disk and tells rate, throughput and latency. Writing destroys what the region holds.\n");
+	args_help(table, stdout);
+}
+
+/* settle - the words as a plan; NULL, or what is wrong with them. */
+static const char *settle(struct bench *b, struct words *w)
+{
+	size_t m = 0;
+
+	while (m < ARRAY_LEN(modes) && strcmp(modes[m].name, w->rw) != 0)
+		m++;
+	if (m == ARRAY_LEN(modes))
+		return "--rw must be read, write, rw, randread, randwrite or randrw";
+	if (w->bs % 512)
+		return "--bs must be a multiple of 512";
+	if (w->conns < w->jobs)
+		w->conns = w->jobs;
+	if ((w->bs * w->depth * w->conns) >> MEMORY_MAX_SHIFT)
+		return "--bs times --iodepth times --connections is more memory than 64 GiB";
+	b->random = modes[m].random;
+	b->read_percent =
+		modes[m].read_percent < 0 ? (unsigned)w->mix : (unsigned)modes[m].read_percent;
+	b->verify = w->verify;
+	b->bs = w->bs;
+	b->depth = w->depth;
+	b->n_jobs = w->jobs;
+	b->n_conns = w->conns;
+	b->rate = w->rate;
+	b->spin_ns = w->spin_us * 1000;
+	b->offset = w->offset;
+	b->size = w->size;
+	b->options.depth = (unsigned)w->depth;
+	b->options.congestion = w->congestion;
+	b->options.header_digest = b->options.data_digest = w->digest;
+	if (w->pdu)
+		b->options.max_recv_data = b->options.max_send_data = (uint32_t)w->pdu;
+	return NULL;
+}
+
+/* fit - the region onto the disk. 0, or -EINVAL with one line in err. */
+static int fit(struct bench *b, char *err, size_t len)
+{
+	const struct berth_disk *d = &b->disk;
+	uint64_t disk_len = d->n_blocks * d->block_len;
+
+	if (b->bs % d->block_len || b->offset % d->block_len) {
+		snprintf(err, len,
+			"--bs and --offset must be multiples of the disk's block of %u bytes",
+			d->block_len);
+		return -EINVAL;
+	}
+	if (b->bs / d->block_len > d->max_blocks) {
+		snprintf(err, len, "--bs: the disk takes at most %" PRIu64 " bytes a request",
+			(uint64_t)d->max_blocks * d->block_len);
+		return -EINVAL;
+	}
+	if (b->offset >= disk_len || b->size > disk_len - b->offset) {
+		snprintf(err, len, "the region ends beyond the disk's %" PRIu64 " bytes", disk_len);
+		return -EINVAL;
+	}
+	if (!b->size)
+		b->size = disk_len - b->offset;
+	b->n_units = b->size / b->bs;
+	if (b->n_units < (b->verify ? b->n_conns * b->depth : 1)) {
+		snprintf(err, len, "the region is too small for %s",
+			b->verify ? "all requests under way at once, which --verify keeps apart"
+				  : "one request");
+		return -EINVAL;
+	}
+	if (b->read_percent < 100 && d->read_only) {
+		snprintf(err, len, "the disk is read-only");
+		return -EROFS;
+	}
+	return 0;
+}
+
+static int look_at_disk(struct bench *b, char *err, size_t len)
+{
+	struct berth_options o = b->options;
+	struct berth_session *s;
+	int rc;
+
+	o.depth = 1;
+	rc = berth_open_wait(&s, &b->url, &o, err, len);
+	if (rc)
+		return rc;
+	rc = berth_disk_wait(s, &b->disk);
+	if (rc)
+		snprintf(err, len, "this LUN does not tell its size: %s", strerror(-rc));
+	berth_close(s);
+	return rc;
+}
+
+/* --- the run --- */
+
+struct outcome {
+	uint64_t ns;
+	double cpu_user, cpu_system; /* seconds of this process between the marks */
+	struct histogram read, write;
+	uint64_t n_checked, receive_calls, send_calls, placed_bytes, copied_bytes;
+};
+
+static double seconds(struct timeval t)
+{
+	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+static void cpu_now(double *userp, double *systemp)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	*userp = seconds(u.ru_utime);
+	*systemp = seconds(u.ru_stime);
+}
+
+static uint64_t done_so_far(const struct job *jobs, uint64_t n)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t i = 0; i < n; i++)
+		sum += atomic_load_explicit(&jobs[i].n_done, memory_order_relaxed);
+	return sum;
+}
+
+/* sleep_until - false: a job is in trouble. */
+static bool sleep_until(
+	struct bench *b, const struct job *jobs, struct progress *p, uint64_t end, const char *what)
+{
+	uint64_t last = 0, last_ns = bench_clock(), now;
+
+	while ((now = bench_clock()) < end && !atomic_load(&b->trouble)) {
+		uint64_t left = end - now, step = left < 50000000 ? left : 50000000;
+		struct timespec t = {.tv_nsec = (long)step};
+		char text[32];
+
+		nanosleep(&t, NULL);
+		if (p->on && bench_clock() - last_ns >= 500000000) {
+			uint64_t n = done_so_far(jobs, b->n_jobs);
+			double rate = (double)(n - last) * 1e9 / (double)(bench_clock() - last_ns);
+
+			progress_say(p, "%s: %.0f s left, %.0f requests/s, %s/s", what,
+				(double)left / 1e9, rate, client_bytes(rate * (double)b->bs, text));
+			last = n;
+			last_ns = bench_clock();
+		}
+	}
+	return !atomic_load(&b->trouble);
+}
+
+/* conduct - the phases, once all jobs are ready. */
+static void conduct(struct bench *b, const struct words *w, struct job *jobs, struct outcome *o)
+{
+	struct timespec t = {.tv_nsec = 1000000};
+	struct progress p;
+	double user, system;
+	uint64_t begin;
+
+	progress_init(&p);
+	while (atomic_load(&b->n_ready) < b->n_jobs) {
+		progress_say(&p, b->verify ? "connecting, writing patterns" : "connecting");
+		nanosleep(&t, NULL);
+	}
+	atomic_store(&b->phase, BENCH_RAMP);
+	if (w->ramp_s)
+		sleep_until(b, jobs, &p, bench_clock() + w->ramp_s * 1000000000, "ramp");
+	cpu_now(&user, &system);
+	begin = bench_clock();
+	atomic_store(&b->phase, BENCH_RUN);
+	sleep_until(b, jobs, &p, begin + w->time_s * 1000000000, "run");
+	atomic_store(&b->phase, BENCH_STOP);
+	o->ns = bench_clock() - begin;
+	cpu_now(&o->cpu_user, &o->cpu_system);
+	o->cpu_user -= user;
+	o->cpu_system -= system;
+	if (b->verify && b->read_percent < 100)
+		progress_say(&p, "reading everything once more");
+	progress_end(&p);
+}
+
+static void add_job(struct outcome *o, const struct job *j)
+{
+	histogram_merge(&o->read, &j->read);
+	histogram_merge(&o->write, &j->write);
+	o->n_checked += j->n_checked;
+	o->receive_calls += j->receive_calls;
+	o->send_calls += j->send_calls;
+	o->placed_bytes += j->placed_bytes;
+	o->copied_bytes += j->copied_bytes;
+}
+
+/* --- what is told --- */
+
+static const struct {
+	const char *name;
+	unsigned permyriad;
+} percentiles[] = {{"p50", 5000}, {"p90", 9000}, {"p99", 9900}, {"p99.9", 9990}};
+
+static void tell_way(const char *way, const struct bench *b, const struct histogram *h, uint64_t ns)
+{
+	double rate = (double)h->n * 1e9 / (double)ns;
+	char text[32];
+
+	if (!h->n)
+		return;
+	printf("  %-6s %10.0f IOPS  %10s/s   us: mean %.1f", way, rate,
+		client_bytes(rate * (double)b->bs, text), (double)h->sum / (double)h->n / 1e3);
+	for (size_t i = 0; i < ARRAY_LEN(percentiles); i++)
+		printf("  %s %.1f", percentiles[i].name,
+			(double)histogram_percentile(h, percentiles[i].permyriad) / 1e3);
+	printf("  max %.1f\n", (double)h->max / 1e3);
+}
+
+static void tell(const struct bench *b, const struct words *w, const struct outcome *o)
+{
+	uint64_t n = o->read.n + o->write.n;
+	double per = n ? 1e6 / (double)n : 0;
+
+	printf("%s, %" PRIu64 " B a request, %" PRIu64 " jobs, %" PRIu64
+	       " connections of depth %" PRIu64 ", %.1f s\n",
+		w->rw, b->bs, b->n_jobs, b->n_conns, b->depth, (double)o->ns / 1e9);
+	tell_way("read", b, &o->read, o->ns);
+	tell_way("write", b, &o->write, o->ns);
+	printf("  client %10.2f us CPU a request (%.2f user, %.2f system)\n",
+		(o->cpu_user + o->cpu_system) * per, o->cpu_user * per, o->cpu_system * per);
+	if (b->verify)
+		printf("  verify %10" PRIu64 " reads checked, all as written\n", o->n_checked);
+}
+
+static void json_way(const char *way, const struct bench *b, const struct histogram *h, uint64_t ns)
+{
+	double rate = (double)h->n * 1e9 / (double)ns;
+
+	printf("  \"%s\": {\"requests\": %" PRIu64
+	       ", \"iops\": %.1f, \"bytes_per_s\": %.0f, \"latency_ns\": "
+	       "{\"min\": %" PRIu64 ", \"mean\": %.0f",
+		way, h->n, rate, rate * (double)b->bs, h->min,
+		h->n ? (double)h->sum / (double)h->n : 0.0);
+	for (size_t i = 0; i < ARRAY_LEN(percentiles); i++)
+		printf(", \"%s\": %" PRIu64, percentiles[i].name,
+			histogram_percentile(h, percentiles[i].permyriad));
+	printf(", \"max\": %" PRIu64 "}},\n", h->max);
+}
+
+static void tell_json(const struct bench *b, const struct words *w, const struct outcome *o)
+{
+	uint64_t n = o->read.n + o->write.n;
+
+	printf("{\n  \"rw\": \"%s\", \"rwmixread\": %u, \"bs\": %" PRIu64 ", \"iodepth\": %" PRIu64
+	       ", \"numjobs\": %" PRIu64 ", \"connections\": %" PRIu64 ",\n  \"seconds\": %.3f,\n",
+		w->rw, b->read_percent, b->bs, b->depth, b->n_jobs, b->n_conns,
+		(double)o->ns / 1e9);
+	json_way("read", b, &o->read, o->ns);
+	json_way("write", b, &o->write, o->ns);
+	printf("  \"client\": {\"cpu_user_s\": %.4f, \"cpu_system_s\": %.4f, \"cpu_us_per_request\": %.4f, "
+	       "\"receive_calls\": %" PRIu64 ", \"send_calls\": %" PRIu64
+	       ", \"placed_bytes\": %" PRIu64 ", \"copied_bytes\": %" PRIu64 "},\n",
+		o->cpu_user, o->cpu_system,
+		n ? (o->cpu_user + o->cpu_system) * 1e6 / (double)n : 0.0, o->receive_calls,
+		o->send_calls, o->placed_bytes, o->copied_bytes);
+	printf("  \"verify\": {\"on\": %s, \"checked\": %" PRIu64 "}\n}\n",
+		b->verify ? "true" : "false", o->n_checked);
+}
+
+/* --- from start to end --- */
+
+static int start_jobs(struct bench *b, struct job *jobs, pthread_t *threads)
+{
+	for (uint64_t i = 0; i < b->n_jobs; i++) {
+		struct job *j = &jobs[i];
+		int rc;
+
+		j->b = b;
+		j->index = (unsigned)i;
+		j->n_conns = (unsigned)(b->n_conns / b->n_jobs + (i < b->n_conns % b->n_jobs));
+		rc = pthread_create(&threads[i], NULL, job_run, j);
+		if (rc) { /* those that run end at once */
+			atomic_store(&b->trouble, true);
+			atomic_store(&b->phase, BENCH_STOP);
+			while (i-- > 0)
+				pthread_join(threads[i], NULL);
+			return -rc;
+		}
+	}
+	return 0;
+}
+
+/* first_trouble - of the job that met it; others may only have been told to stop. */
+static const struct job *first_trouble(const struct bench *b, const struct job *jobs)
+{
+	for (uint64_t i = 0; i < b->n_jobs; i++) {
+		if (jobs[i].error)
+			return &jobs[i];
+	}
+	return NULL;
+}
+
+static int measure(struct bench *b, const struct words *w, struct job *jobs, struct outcome *o)
+{
+	pthread_t threads[JOBS_MAX];
+	const struct job *bad;
+	int rc = start_jobs(b, jobs, threads);
+
+	if (rc) {
+		fprintf(stderr, "berth: bench: %s\n", strerror(-rc));
+		return EXIT_RUNTIME;
+	}
+	conduct(b, w, jobs, o);
+	for (uint64_t i = 0; i < b->n_jobs; i++) {
+		pthread_join(threads[i], NULL);
+		add_job(o, &jobs[i]);
+	}
+	bad = first_trouble(b, jobs);
+	if (bad) {
+		fprintf(stderr, "berth: bench: %s%s\n", bad->mismatch ? "VERIFY FAILED: " : "",
+			bad->why);
+		return bad->mismatch ? EXIT_RUNTIME : client_exit(bad->error);
+	}
+	if (w->json)
+		tell_json(b, w, o);
+	else
+		tell(b, w, o);
+	return fflush(stdout) ? EXIT_RUNTIME : EXIT_OK;
+}
+
+static void raise_limit(uint64_t n_conns)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur >= 2 * n_conns + 64)
+		return;
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+static int run(struct bench *b, const struct words *w)
+{
+	char err[256] = "";
+	struct job *jobs;
+	struct outcome *o;
+	int rc = look_at_disk(b, err, sizeof(err));
+
+	if (!rc) {
+		rc = fit(b, err, sizeof(err));
+		if (rc == -EINVAL)
+			return usage(err);
+	}
+	if (rc) {
+		fprintf(stderr, "berth: bench: %s\n", err);
+		return client_exit(rc);
+	}
+	if (getrandom(&b->run, sizeof(b->run), 0) != sizeof(b->run))
+		b->run = bench_clock();
+	raise_limit(b->n_conns);
+	jobs = aligned_alloc(64, b->n_jobs * sizeof(*jobs));
+	o = calloc(1, sizeof(*o));
+	rc = EXIT_RUNTIME;
+	if (jobs && o) {
+		memset(jobs, 0, b->n_jobs * sizeof(*jobs));
+		rc = measure(b, w, jobs, o);
+	}
+	free(jobs);
+	free(o);
+	return rc;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+	static struct bench b;
+	struct words w = defaults;
+	const struct arg table[] = TABLE(&w);
+	const char *url, *wrong;
+	char err[256];
+	unsigned n;
+	int rc = args_parse(table, argc, argv, &url, 1, &n, err, sizeof(err));
+
+	if (rc == ARGS_HELP) {
+		help();
+		return EXIT_OK;
+	}
+	if (rc)
+		return usage(err);
+	if (!n)
+		return usage("no disk is named (iscsi://HOST[:PORT]/TARGET/LUN)");
+	if (berth_url_parse(&b.url, url, err, sizeof(err)))
+		return usage(err);
+	if (!*b.url.target)
+		return usage("the URL names no target");
+	wrong = settle(&b, &w);
+	return wrong ? usage(wrong) : run(&b, &w);
+}

@@ -1,0 +1,267 @@
+/* end.c - see end.h. */
+#include "end.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "check.h"
+
+enum { RECONNECT_MS = 30000, FILE_MAX_IO = 16 << 20, HOLE_UNIT = 65536 };
+
+static int refuse(char *err, size_t len, int error, const char *name, const char *why)
+{
+	snprintf(err, len, "%s: %s", name, why ? why : strerror(-error));
+	return error;
+}
+
+/* --- opening --- */
+
+static int open_url(struct end *e, char *err, size_t err_len)
+{
+	struct berth_options o = {.depth = END_DEPTH, .reconnect_ms = RECONNECT_MS};
+	char why[200];
+	int rc = berth_url_parse(&e->url, e->name, err, err_len);
+
+	if (rc)
+		return rc;
+	if (!*e->url.target)
+		return refuse(err, err_len, -EINVAL, e->name, "the URL names no target");
+	rc = berth_open_wait(&e->s, &e->url, &o, why, sizeof(why));
+	if (rc)
+		return refuse(err, err_len, rc, e->name, why);
+	rc = berth_disk_wait(e->s, &e->disk);
+	if (rc)
+		return refuse(err, err_len, rc, e->name, "this LUN does not tell its size");
+	if (e->disk.block_len > HOLE_UNIT || e->disk.block_len & (e->disk.block_len - 1))
+		return refuse(err, err_len, -EINVAL, e->name, "blocks of an odd length");
+	if (e->writes && e->disk.read_only)
+		return refuse(err, err_len, -EROFS, e->name, "the disk is read-only");
+	e->len = e->disk.n_blocks * e->disk.block_len;
+	return 0;
+}
+
+static int open_file(struct end *e, char *err, size_t err_len)
+{
+	struct stat st;
+	uint64_t len = 0;
+
+	e->fd = open(e->name, (e->writes ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0666);
+	if (e->fd < 0 || fstat(e->fd, &st) < 0)
+		return refuse(err, err_len, -errno, e->name, NULL);
+	if (S_ISBLK(st.st_mode)) {
+		e->is_device = true;
+		if (ioctl(e->fd, BLKGETSIZE64, &len) < 0)
+			return refuse(err, err_len, -errno, e->name, NULL);
+		e->len = len;
+		return 0;
+	}
+	if (!S_ISREG(st.st_mode))
+		return refuse(err, err_len, -EINVAL, e->name, "neither a file nor a block device");
+	e->len = (uint64_t)st.st_size;
+	return 0;
+}
+
+int end_open(struct end *e, const char *name, bool writes, char *err, size_t err_len)
+{
+	*e = (struct end){.name = name, .writes = writes, .fd = -1};
+	e->is_url = !strncmp(name, "iscsi:", 6);
+	return e->is_url ? open_url(e, err, err_len) : open_file(e, err, err_len);
+}
+
+int end_prepare(struct end *e, uint64_t len, char *err, size_t err_len)
+{
+	char why[128];
+
+	if (!e->is_url && !e->is_device) {
+		if (ftruncate(e->fd, 0) < 0 || ftruncate(e->fd, (off_t)len) < 0)
+			return refuse(err, err_len, -errno, e->name, NULL);
+		e->len = len;
+		return 0;
+	}
+	if (len <= e->len)
+		return 0;
+	snprintf(why, sizeof(why), "has %llu bytes, and the source %llu",
+		(unsigned long long)e->len, (unsigned long long)len);
+	return refuse(err, err_len, -ENOSPC, e->name, why);
+}
+
+bool end_same(const struct end *a, const struct end *b)
+{
+	struct stat s, t;
+
+	if (a->is_url != b->is_url)
+		return false;
+	if (a->is_url)
+		return !strcmp(a->url.host, b->url.host) && !strcmp(a->url.port, b->url.port) &&
+		       !strcmp(a->url.target, b->url.target) && a->url.lun == b->url.lun;
+	if (fstat(a->fd, &s) < 0 || fstat(b->fd, &t) < 0)
+		return false;
+	if (a->is_device && b->is_device)
+		return s.st_rdev == t.st_rdev;
+	return s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
+void end_close(struct end *e)
+{
+	berth_close(e->s);
+	e->s = NULL;
+	if (e->name && !e->is_url && e->fd >= 0)
+		close(e->fd);
+	e->fd = -1;
+}
+
+uint32_t end_unit(const struct end *e)
+{
+	return e->is_url ? e->disk.block_len : 1;
+}
+
+uint64_t end_max(const struct end *e)
+{
+	return e->is_url ? (uint64_t)e->disk.max_blocks * e->disk.block_len : FILE_MAX_IO;
+}
+
+uint64_t end_max_zero(const struct end *e)
+{
+	return e->is_url ? (uint64_t)e->disk.max_same_blocks * e->disk.block_len : 1ull << 30;
+}
+
+/* --- files --- */
+
+static void file_failed(
+	struct end *e, struct slot_io *io, int error, const char *what, uint64_t off)
+{
+	io->error = error;
+	snprintf(io->why, sizeof(io->why), "%s at offset %llu: %s", what, (unsigned long long)off,
+		strerror(-error));
+}
+
+/* all - the whole length, in as many calls as it takes; what lies behind the end of a file reads as
+ * zeros. */
+static void file_all(
+	struct end *e, struct slot_io *io, uint64_t off, uint8_t *buf, uint32_t len, bool writes)
+{
+	uint32_t done = 0;
+
+	while (done < len) {
+		ssize_t n = writes ? pwrite(e->fd, buf + done, len - done, (off_t)(off + done))
+				   : pread(e->fd, buf + done, len - done, (off_t)(off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			file_failed(e, io, -errno, writes ? "writing" : "reading", off + done);
+			return;
+		}
+		if (!n) {
+			if (writes)
+				file_failed(e, io, -ENOSPC, "writing", off + done);
+			else
+				memset(buf + done, 0, len - done);
+			return;
+		}
+		done += (uint32_t)n;
+	}
+}
+
+/* --- both --- */
+
+static void on_done(void *ctx, const struct berth_result *r)
+{
+	struct slot_io *io = ctx;
+
+	io->waiting = false;
+	io->error = r->error;
+	if (r->error)
+		berth_result_text(r, io->why, sizeof(io->why));
+}
+
+static void started(struct slot_io *io, int rc)
+{
+	io->waiting = rc >= 0;
+	io->error = rc < 0 ? rc : 0;
+	if (rc < 0)
+		snprintf(io->why, sizeof(io->why), "%s", strerror(-rc));
+}
+
+void end_read(struct end *e, struct slot_io *io, uint64_t off, void *buf, uint32_t len)
+{
+	struct iovec iov = {buf, len};
+
+	io->error = 0;
+	if (!e->is_url)
+		file_all(e, io, off, buf, len, false);
+	else
+		started(io, berth_read(e->s, off / e->disk.block_len, len / e->disk.block_len, &iov,
+				    1, on_done, io));
+}
+
+void end_write(struct end *e, struct slot_io *io, uint64_t off, const void *buf, uint32_t len)
+{
+	struct iovec iov = {(void *)(uintptr_t)buf, len};
+
+	io->error = 0;
+	if (!e->is_url)
+		file_all(e, io, off, iov.iov_base, len, true);
+	else
+		started(io, berth_write(e->s, off / e->disk.block_len, len / e->disk.block_len,
+				    &iov, 1, on_done, io));
+}
+
+bool end_zero(struct end *e, struct slot_io *io, uint64_t off, uint64_t len)
+{
+	io->error = 0;
+	if (!e->is_url && !e->is_device)
+		return true; /* end_prepare() has left nothing but a hole */
+	if (e->is_device)
+		return !fallocate(
+			e->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len);
+	/* WRITE SAME with UNMAP, not UNMAP: that one is a hint, and may leave what it does not like
+	 * (SBC-3 4.7.3). */
+	if (e->no_same || !e->disk.thin || e->disk.block_len > 4096)
+		return false;
+	started(io,
+		berth_write_same(e->s, off / e->disk.block_len, (uint32_t)(len / e->disk.block_len),
+			NULL, e->disk.block_len, on_done, io));
+	return true;
+}
+
+int end_sync(struct end *e, char *err, size_t err_len)
+{
+	struct berth_result r;
+	char why[128];
+	int rc;
+
+	if (!e->is_url)
+		return fsync(e->fd) < 0 ? refuse(err, err_len, -errno, e->name, NULL) : 0;
+	rc = berth_sync_wait(e->s, &r);
+	/* A disk without a cache need not know the command. */
+	if (rc == -EREMOTEIO && berth_sense_key(&r) == 0x05 && !e->disk.write_cache)
+		return 0;
+	return rc ? refuse(err, err_len, rc, e->name, berth_result_text(&r, why, sizeof(why))) : 0;
+}
+
+void end_data(struct end *e, uint64_t off, uint64_t *fromp, uint64_t *top)
+{
+	off_t from, to;
+
+	*fromp = off;
+	*top = e->len;
+	if (e->is_url || off >= e->len)
+		return;
+	from = lseek(e->fd, (off_t)off, SEEK_DATA);
+	if (from < 0) {
+		if (errno == ENXIO) /* nothing but a hole to the end */
+			*fromp = e->len;
+		return;
+	}
+	to = lseek(e->fd, from, SEEK_HOLE);
+	*fromp = MAX(off, round_down((uint64_t)from, HOLE_UNIT));
+	if (to > from)
+		*top = MIN(e->len, round_up((uint64_t)to, HOLE_UNIT));
+}

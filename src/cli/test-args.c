@@ -1,0 +1,86 @@
+/* test-args.c */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+#include "args.h"
+
+static bool flag;
+static const char *word;
+static uint64_t number, size;
+static const char *words[2];
+static unsigned n_words;
+static char err[200];
+
+static const struct arg table[] = {
+	{"--flag", ARG_FLAG, &flag, 0, 0, NULL, "a flag"},
+	{"--word", ARG_WORD, &word, 0, 0, "WORD", "a word"},
+	{"--number", ARG_NUMBER, &number, 2, 9, "N", "a number"},
+	{"--size", ARG_SIZE, &size, 512, 1 << 20, "SIZE", "a size"},
+	{NULL},
+};
+
+static int parse(const char *const *argv)
+{
+	int argc = 0;
+
+	while (argv[argc])
+		argc++;
+	flag = false;
+	word = NULL;
+	number = size = 0;
+	n_words = 0;
+	err[0] = '\0';
+	return args_parse(table, argc, (char **)argv, words, 2, &n_words, err, sizeof(err));
+}
+
+#define PARSE(...) parse((const char *const[]){"x", __VA_ARGS__, NULL})
+#define BAD(says, ...)                                                                             \
+	do {                                                                                       \
+		assert_int_equal(PARSE(__VA_ARGS__), -EINVAL);                                     \
+		assert_non_null(strstr(err, says));                                                \
+	} while (0)
+
+static void options(void **state)
+{
+	assert_int_equal(PARSE("a", "--flag", "--number=7", "--size", "4k", "b", "--word", "--size"), ARGS_RUN);
+	assert_true(flag);
+	assert_int_equal(number, 7);
+	assert_int_equal(size, 4096);
+	assert_string_equal(word, "--size");
+	assert_int_equal(n_words, 2);
+	assert_string_equal(words[0], "a");
+	assert_string_equal(words[1], "b");
+	assert_int_equal(PARSE("--", "--flag"), ARGS_RUN);
+	assert_false(flag);
+	assert_string_equal(words[0], "--flag");
+	assert_int_equal(PARSE("--flag", "--help"), ARGS_HELP);
+}
+
+static void refused(void **state)
+{
+	BAD("--none: no such option", "--none");
+	BAD("--none: no such option", "--none=4");
+	BAD("--fla: no such option", "--fla");
+	BAD("--flag: takes no value", "--flag=yes");
+	BAD("--word: needs WORD", "--word");
+	BAD("from 2 to 9", "--number", "1");
+	BAD("from 2 to 9", "--number", "10");
+	BAD("from 2 to 9", "--number", "3x");
+	BAD("from 2 to 9", "--number", "");
+	BAD("not a size", "--size", "1");
+	BAD("not a size", "--size", "2M");
+	BAD("c: one word too many", "a", "b", "c");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options),
+		cmocka_unit_test(refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,133 @@
+#!/bin/bash
+# bench.sh - `berth bench` against a server of ours: every byte checked, in every way of asking for it; numbers that
+# agree with each other; clear words for what cannot be.
+. "$(dirname "$0")/lib.sh"
+need python3
+
+bench() {
+	timeout 60 "$BERTH" bench "$@" 2>&1
+}
+
+# verified ARGUMENT... - a short run whose every read was checked; there were some.
+verified() {
+	local said
+	said=$(bench "$(url srv)" --time 1 --size 32M --verify "$@") || { fail "$said"; return 1; }
+	echo "$said"
+	says "$said" "all as written"
+	silent_on "$said" " 0 reads checked"
+}
+
+# Something else in a block that was written shows: the check is one that can fail.
+sees_what_is_wrong() {
+	local said code=0 pid
+	bench "$(url srv)" --time 2 --size 1M --rw randread --iodepth 4 --rate 2000 --verify >"$DIR/said" &
+	pid=$!
+	sleep 1
+	for _ in 1 2 3 4 5 6 7 8; do
+		qemu-io -f raw -c "write -P 0x5a 0 1M" "$(url srv)" >/dev/null
+	done
+	wait $pid || code=$?
+	said=$(cat "$DIR/said")
+	echo "$said"
+	same "$code" 1
+	says "$said" "VERIFY FAILED: offset"
+	says "$said" "no write of this run"
+}
+
+numbers_agree() {
+	bench "$(url srv)" --time 1 --rw randrw --rwmixread 70 --iodepth 16 --connections 2 --numjobs 2 --json |
+		python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+r, w = d["read"], d["write"]
+n = r["requests"] + w["requests"]
+assert n > 100, n
+assert 0.6 < r["requests"] / n < 0.8, (r["requests"], n)
+for x in r, w:
+    l = x["latency_ns"]
+    assert 0 < l["min"] <= l["p50"] <= l["p90"] <= l["p99"] <= l["p99.9"] <= l["max"], l
+    assert l["min"] <= l["mean"] <= l["max"], l
+    assert abs(x["iops"] * d["seconds"] / x["requests"] - 1) < 0.01, x
+    assert abs(x["bytes_per_s"] / 4096 - x["iops"]) < 1, x
+# Little: what is under way is rate times latency.
+under_way = sum(x["iops"] * x["latency_ns"]["mean"] / 1e9 for x in (r, w))
+assert 20 < under_way < 34, under_way
+assert d["client"]["cpu_us_per_request"] > 0
+'
+}
+
+rate_is_kept() {
+	[ -z "${BERTH_SLOW:-}" ] || return 0
+	bench "$(url srv)" --time 2 --rate 2000 --iodepth 8 --json | python3 -c '
+import json, sys
+iops = json.load(sys.stdin)["read"]["iops"]
+assert 1500 < iops < 2100, iops
+'
+}
+
+# code | arguments | words
+TABLE='
+2 |                                         | no disk is named
+2 | URL another                             | another: one word too many
+2 | URL --rw sideways                       | --rw must be
+2 | URL --bs 1000                           | --bs must be a multiple of 512
+2 | URL --bs 17M                            | --bs 17M: not a size
+2 | URL --iodepth 0                         | --iodepth 0: not a number
+2 | URL --size 1T                           | the region ends beyond the disk
+2 | URL --offset 100                        | must be multiples
+2 | URL --verify --size 8k --iodepth 4      | the region is too small
+2 | URL --frobnicate                        | --frobnicate: no such option
+2 | iscsi://127.0.0.1/disk/0                | not the name of an iSCSI target
+2 | PORTAL                                  | the URL names no target
+3 | iscsi://127.0.0.1:1/iqn.2026-11.x:y/0   | Connection refused
+4 | PORTAL/iqn.2026-11.x:nobody/0           | no such target
+1 | PORTAL/TARGET/5                         | does not tell its size
+'
+
+refuses() {
+	local want=$1 words=$2 code=0 said
+	shift 2
+	said=$(bench "$@") || code=$?
+	echo "said: $said"
+	same "$code" "$want"
+	says "$said" "$words"
+	same "$(wc -l <<<"$said")" 1
+}
+
+manual_is_true() {
+	local verb name
+	for verb in bench copy; do
+		"$BERTH" $verb --help | grep -o -- '--[a-z][a-z0-9-]*' | sort -u >"$DIR/helped"
+		sed 's/\\-/-/g' "$HERE/../../docs/berth-$verb.1" | grep -o -- '--[a-z][a-z0-9-]*' | sort -u >"$DIR/manual"
+		diff "$DIR/helped" "$DIR/manual"
+	done
+}
+
+plan $((14 + $(grep -c '|' <<<"$TABLE")))
+it "serves" start srv --ram 64M
+it "random reads" verified --rw randread --iodepth 32
+it "random writes" verified --rw randwrite --iodepth 32
+it "both, two threads, eight connections" verified --rw randrw --iodepth 16 --numjobs 2 --connections 8
+it "one block of 512 bytes" verified --rw randrw --bs 512 --size 1M --iodepth 8
+it "1 MiB in order, PDUs of 8 KiB" verified --rw rw --bs 1M --iodepth 4 --pdu 8k
+it "1 MiB at random, PDUs of 64 KiB" verified --rw randrw --bs 1M --iodepth 4 --pdu 64k
+it "lengths that fill no page" verified --rw randrw --bs 5632 --iodepth 16
+it "spinning" verified --rw randrw --spin 50
+it "a hundred connections" verified --rw randrw --bs 4k --connections 100
+if command -v qemu-io >/dev/null; then
+	it "a block that somebody else has written is seen" sees_what_is_wrong
+else
+	echo "ok $((++n_cases)) - a block that somebody else has written is seen # SKIP qemu-io is not installed"
+fi
+it "the numbers agree with each other" numbers_agree
+it "--rate is kept" rate_is_kept
+while IFS='|' read -r code args words; do
+	[ -n "$words" ] || continue
+	args=${args//URL/$(url srv)}
+	args=${args//PORTAL/$(portal srv)}
+	args=${args//TARGET/$(url srv | cut -d/ -f4)}
+	# shellcheck disable=SC2086
+	it "berth bench $(echo $args | sed 's,iscsi://[^ ]*,URL,')" refuses $code "$(echo $words)" $args
+done <<<"$TABLE"
+it "the manual pages and --help name the same options" manual_is_true
+the_end

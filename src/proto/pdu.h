@@ -78,6 +78,7 @@ struct pdu {
 		} tmf;
 		struct {
 			uint8_t response;
+			uint32_t info; /* 24 bits, the lowest byte reserved (RFC 7144) */
 		} tmf_rsp;
 		struct {
 			bool c; /* continue */

@@ -99,7 +99,9 @@ static const struct rule {
 	{ O, "DefaultTime2Wait=3601\n", "DefaultTime2Wait=Reject\n" },
 	{ O, "ErrorRecoveryLevel=2\n", "ErrorRecoveryLevel=0\n" },
 	{ O, "ErrorRecoveryLevel=3\n", "ErrorRecoveryLevel=Reject\n" },
-	{ O, "iSCSIProtocolLevel=2\n", "iSCSIProtocolLevel=1\n" },
+	{ O, "iSCSIProtocolLevel=3\n", "iSCSIProtocolLevel=2\n" },
+	{ O, "iSCSIProtocolLevel=2\n", "iSCSIProtocolLevel=2\n" },
+	{ O, "iSCSIProtocolLevel=1\n", "iSCSIProtocolLevel=1\n" },
 	{ O, "iSCSIProtocolLevel=0\n", "iSCSIProtocolLevel=0\n" },
 	/* what cannot apply */
 	{ O, NOUNASKED "FirstBurstLength=8192\n", NOUNASKED "FirstBurstLength=Irrelevant\n" },

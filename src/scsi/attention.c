@@ -46,6 +46,14 @@ enum sense attention_take(struct nexus *n, const struct lu *lu)
 	return senses[first];
 }
 
+unsigned attention_pending(const struct nexus *n, const struct lu *lu, enum sense *whyp)
+{
+	uint32_t seen = lu->lun < n->n_lus ? atomic_load(&n->lus[lu->lun].attentions) : 0;
+
+	*whyp = seen ? senses[__builtin_ctz(seen)] : SENSE_NONE;
+	return (unsigned)__builtin_popcount(seen);
+}
+
 void attention_clear(struct nexus *n, enum attention why)
 {
 	for (unsigned i = 0; i < n->n_lus; i++)

@@ -28,4 +28,6 @@ void attention_raise_all(const struct lu *lu, enum attention why, const struct n
 /* attention_take - the weightiest that waits for this unit, which then waits no more; SENSE_NONE.
  */
 enum sense attention_take(struct nexus *n, const struct lu *lu);
+/* attention_pending - how many wait for this unit; *whyp is the weightiest, which goes on waiting. */
+unsigned attention_pending(const struct nexus *n, const struct lu *lu, enum sense *whyp);
 void attention_clear(struct nexus *n, enum attention why); /* for all units */

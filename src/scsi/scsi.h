@@ -107,9 +107,12 @@ void nexus_init(struct nexus *n);   /* SCSI's own fields only; no unit attention
 /* nexus_open - with luns, initiator, target and port set: from now on what others do to the units is
  * told to this nexus. Again when units were added. -ENOMEM. */
 int nexus_open(struct nexus *n);
-/* nexus_lost - logout, or the end of the connection: reservations by RESERVE and prevented removals of
+/* nexus_leave - logout, or the end of the connection: reservations by RESERVE and prevented removals of
  * this nexus end here (SAM-5 6.3.4), before the answer to a logout. Any number of times. */
-void nexus_lost(struct nexus *n);
+void nexus_leave(struct nexus *n);
+/* nexus_reset - I_T NEXUS RESET: what an I_T nexus loss does to each of its units (SAM-5 6.3.4); its commands
+ * are the transport's to abort. On the nexus's reactor. */
+void nexus_reset(struct nexus *n);
 void nexus_deinit(struct nexus *n); /* no command is left; safe to call twice */
 
 struct scsi_ops {
@@ -228,7 +231,7 @@ struct volume *lu_volume(const struct lu *l);
 void lu_start(struct lu *l, struct io *io);
 /* lu_leave - the server stops; on each reactor, again until true: nothing of the unit runs here. */
 bool lu_leave(struct lu *l, struct io *io);
-/* lu_reset - LOGICAL UNIT RESET, on any reactor: commands prepared before it no longer commit, every nexus gets
+/* lu_reset - LOGICAL UNIT RESET, or a target reset, on any reactor: commands prepared before it no longer commit, every nexus gets
  * a unit attention, what resets end has ended. The transport aborts the tasks of every session and answers when
  * all reactors have said so. */
 void lu_reset(struct lu *l);

@@ -126,3 +126,10 @@ void sense_list(struct scsi_cmd *c, unsigned byte, int bit)
 				 .byte = (uint16_t)byte,
 				 .bit = bit});
 }
+
+uint32_t sense_code(enum sense why)
+{
+	const struct condition *k = &conditions[why];
+
+	return (uint32_t)k->key << 16 | (uint32_t)k->asc << 8 | k->ascq;
+}

@@ -38,6 +38,8 @@ enum { SENSE_FIXED_LEN = 18 };
  * has 32 bits; what does not fit is left out (SPC-4 4.5.3: VALID is 0). */
 size_t sense_encode(const struct sense_data *s, bool descriptor, uint8_t out[SCSI_SENSE_MAX]);
 const char *sense_text(enum sense why);
+/* sense_code - sense key, ASC and ASCQ, as three bytes of one number. */
+uint32_t sense_code(enum sense why);
 
 /* The command ends with CHECK CONDITION ... */
 void sense_set(struct scsi_cmd *c, enum sense why);

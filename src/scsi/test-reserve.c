@@ -157,9 +157,9 @@ static void test_commands_under_reserve(void **state)
 static void test_what_ends_reserve(void **state)
 {
 	GOOD(NONE(DISK, CDB(0x16)));
-	nexus_lost(&rig.other);
+	nexus_leave(&rig.other);
 	expect(2, false);
-	nexus_lost(&rig.nexus);
+	nexus_leave(&rig.nexus);
 	expect(2, true);
 	GOOD(NONE(DISK, CDB(0x16)));
 	lu_reset(rig.map.lu[DISK]);

@@ -191,7 +191,7 @@ static void test_prevent_and_eject(void **state)
 static void test_what_ends_prevention(void **state)
 {
 	GOOD(NONE(REMOVABLE, CDB(0x1e, 0, 0, 0, 1)));
-	nexus_lost(&rig.nexus);
+	nexus_leave(&rig.nexus);
 	GOOD(NONE(REMOVABLE, CDB(0x1b, 0, 0, 0, 3)));
 	GOOD(NONE(REMOVABLE, CDB(0x1e, 0, 0, 0, 1)));
 	lu_reset(rig.map.lu[REMOVABLE]);

@@ -22,6 +22,7 @@ static const uint64_t second_ns = 1000000000;
 static const uint64_t login_ns = 15 * second_ns; /* a login takes no longer */
 static const uint64_t ping_ns = 30 * second_ns;  /* silence before our NOP-In, and for its answer */
 static const uint64_t tick_ns = 5 * second_ns;
+enum { LOGOUT_S = 2, ASYNC_LOGOUT = 1 }; /* to log out in, when the server stops; RFC 7143 11.9.1 */
 
 static void conn_tick(struct io_timer *t);
 
@@ -138,6 +139,40 @@ void conn_end(struct conn *c, const char *fmt, ...)
 	if (c->s)
 		session_close(c->s);
 	conn_settled(c);
+}
+
+/* --- the server stops --- */
+
+/* conn_ask_logout - false: nobody to ask, or no memory to do so. */
+static bool conn_ask_logout(struct conn *c)
+{
+	struct tx *tx;
+
+	if (c->state != CONN_FULL || c->phase != PHASE_FULL)
+		return false;
+	tx = tx_new(c->w);
+	if (!tx)
+		return false;
+	tx->pdu.opcode = OP_ASYNC;
+	tx->pdu.final = true;
+	tx->pdu.itt = ITT_NONE;
+	tx->pdu.async.event = ASYNC_LOGOUT;
+	tx->pdu.async.parameter3 = LOGOUT_S;
+	tx->takes_statsn = true;
+	tx_push(c, tx);
+	return true;
+}
+
+bool conn_farewell(struct conn *c)
+{
+	uint64_t now = io_now(c->w->io);
+
+	if (!c->asked && conn_ask_logout(c)) {
+		c->asked = true;
+		c->asked_ns = now;
+	}
+	c->leaving = !c->asked || now - c->asked_ns >= LOGOUT_S * second_ns;
+	return c->leaving;
 }
 
 /* --- moving to another reactor --- */

@@ -93,7 +93,9 @@ struct conn {
 	bool close_after;      /* end when all that is queued has been sent */
 	struct io_work reap;
 	bool reaping, moving;
-	bool leaving;          /* the server stops: no further commands */
+	bool asked;            /* to log out, at asked_ns: the server stops */
+	uint64_t asked_ns;
+	bool leaving;          /* the time for that is over: no further commands */
 	unsigned n_functions;  /* task management functions not yet answered */
 	char why[128];         /* for the log, at the end */
 };
@@ -116,6 +118,10 @@ void conn_settled(struct conn *c);
 void conn_leaving(struct conn *c);
 void conn_moved(struct conn *c, struct worker *to);
 void conn_kick(struct conn *c);
+
+/* conn_farewell - the server stops: the initiator is asked to log out, and has time for that. True: the time is
+ * over, or there is nobody to ask; no further command is read. */
+bool conn_farewell(struct conn *c);
 
 /* conn_acknowledged - the initiator's ExpStatSN: answers below it have arrived. */
 void conn_acknowledged(struct conn *c, uint32_t expstatsn);

@@ -51,7 +51,7 @@ void rx_logout_request(struct conn *c)
 	}
 	if (tx->pdu.logout_rsp.response == LOGOUT_DONE) {
 		if (c->s)
-			nexus_lost(&c->s->nexus);
+			nexus_leave(&c->s->nexus);
 		c->close_after = true;
 		c->state = CONN_LOGOUT;
 	}

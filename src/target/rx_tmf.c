@@ -1,195 +1,275 @@
-/* rx_tmf.c - task management functions (RFC 7143 11.5, 11.6; SAM-5 7).
+/* rx_tmf.c - task management functions (RFC 7143 11.5, 11.6; RFC 7144; SAM-5 7): one table of them.
  *
- * An answer promises something: it leaves only when no I/O of an affected task can still reach the backend.
- * ABORT TASK touches one task of this session. LOGICAL UNIT RESET touches tasks of every session on every
- * reactor: it moves the unit's generation (so that what was prepared before no longer commits), posts to all
- * reactors, each aborts its tasks and says so when they have settled. */
+ * An answer promises something: it leaves only when no I/O of an affected task can still reach the
+ * backend. Functions on tasks of this session wait for them here; those that touch other sessions
+ * are resets (reset.c). The task set is the nexus' own (TST = 001b), so CLEAR TASK SET and ABORT
+ * TASK SET are one. */
 #include <stdlib.h>
 #include "attention.h"
-#include "log.h"
+#include "reset.h"
 #include "rx.h"
-#include "server_in.h"
+#include "sense.h"
 #include "session.h"
 #include "sn.h"
-#include "volume.h"
 #include "worker.h"
 
-static void tmf_answer(struct conn *c, uint32_t itt, uint8_t response)
-{
-	struct tx *tx = tx_new(c->w);
+enum { FUNCTIONS_MAX = 64 }; /* of one connection at once */
 
-	if (!tx) {
-		conn_end(c, "no memory for an answer");
-		return;
-	}
+struct function {
+	void (*run)(struct conn *c, const struct function *f);
+	bool unit;	/* names a unit that must be there */
+	uint8_t level;	/* iSCSIProtocolLevel from which on it exists */
+	uint8_t answer; /* of those that do nothing */
+	bool all_units; /* of this nexus, or of the target */
+	bool loses;	/* the nexus is lost */
+	bool ends;	/* sessions, behind its answer */
+	uint16_t bit;	/* of REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS (SPC-4 table 319) */
+};
+
+void rx_tmf_response(struct tx *tx, uint32_t itt, uint8_t response)
+{
 	tx->pdu.opcode = OP_TASK_MGMT_RSP;
 	tx->pdu.final = true;
 	tx->pdu.itt = itt;
 	tx->pdu.tmf_rsp.response = response;
 	tx->takes_statsn = true;
+}
+
+static void answer_info(struct conn *c, uint32_t itt, uint8_t response, uint32_t info)
+{
+	struct tx *tx;
+
+	if (c->state == CONN_ENDING)
+		return;
+	tx = tx_new(c->w);
+	if (!tx) {
+		conn_end(c, "no memory for an answer");
+		return;
+	}
+	rx_tmf_response(tx, itt, response);
+	tx->pdu.tmf_rsp.info = info;
 	tx_push(c, tx);
 }
 
-/* --- ABORT TASK --- */
+void rx_tmf_answer(struct conn *c, uint32_t itt, uint8_t response)
+{
+	answer_info(c, itt, response, 0);
+}
 
-struct abort {
+static void fixed_answer(struct conn *c, const struct function *f)
+{
+	rx_tmf_answer(c, c->rx.itt, f->answer);
+}
+
+static struct lu *unit_of(const struct conn *c)
+{
+	const struct lu_map *map = c->s->nexus.luns;
+	int lun = scsi_lun_flat(c->rx.lun);
+
+	return lun >= 0 && (unsigned)lun < map->n ? map->lu[lun] : NULL;
+}
+
+/* --- functions that end tasks of this session --- */
+
+struct ending {
 	struct task_waiter waiter;
 	struct conn *c;
 	uint32_t itt;
 };
 
-static void abort_settled(struct task_waiter *w)
+static void ending_settled(struct task_waiter *w)
 {
-	struct abort *a = container_of(w, struct abort, waiter);
-	struct conn *c = a->c;
+	struct ending *e = container_of(w, struct ending, waiter);
+	struct conn *c = e->c;
 
 	c->n_functions--;
-	if (c->state != CONN_ENDING)
-		tmf_answer(c, a->itt, TMF_RSP_COMPLETE);
+	rx_tmf_answer(c, e->itt, w->failed ? TMF_RSP_REJECTED : TMF_RSP_COMPLETE);
 	conn_settled(c);
-	free(a);
+	free(e);
 }
 
-/* gone - RFC 7143 11.6.1: a task that is not there is complete when its CmdSN lies in the window (it has not come, and
- * is to be ignored when it does), and does not exist otherwise. */
-static uint8_t gone(struct session *s, uint32_t ref_cmdsn)
+static struct ending *ending_begin(struct conn *c)
 {
-	return session_skip(s, ref_cmdsn) ? TMF_RSP_COMPLETE : TMF_RSP_NO_TASK;
-}
+	struct ending *e = malloc(sizeof(*e));
 
-static void abort_task(struct conn *c)
-{
-	struct task *t = session_find(c->s, c->rx.tmf.ref_itt);
-	struct abort *a;
-
-	if (!t || t->state == TASK_SENDING || t->scsi.lun != c->rx.lun) {
-		tmf_answer(c, c->rx.itt, t ? TMF_RSP_NO_TASK : gone(c->s, c->rx.tmf.ref_cmdsn));
-		return;
+	if (!e) {
+		rx_tmf_answer(c, c->rx.itt, TMF_RSP_REJECTED);
+		return NULL;
 	}
-	a = malloc(sizeof(*a));
-	if (!a) {
-		tmf_answer(c, c->rx.itt, TMF_RSP_REJECTED);
-		return;
-	}
-	*a = (struct abort){.waiter = {.n = 1, .settled = abort_settled}, .c = c, .itt = c->rx.itt};
+	*e = (struct ending){
+		.waiter = {.n = 1, .settled = ending_settled}, .c = c, .itt = c->rx.itt};
 	c->n_functions++;
-	task_abort(t, &a->waiter);
-	if (!--a->waiter.n)
-		abort_settled(&a->waiter);
+	return e;
 }
 
-/* --- LOGICAL UNIT RESET --- */
-
-struct reset;
-
-struct reset_part {
-	struct reset *r;
-	struct worker *w;
-	struct io_work work;
-	struct task_waiter waiter;
-};
-
-struct reset {
-	struct conn *c;
-	struct io *io;       /* of the reactor that asked */
-	uint32_t itt;
-	struct lu *lu;
-	unsigned n_left;
-	struct reset_part parts[];
-};
-
-static void reset_part_back(struct io_work *work)
+static void ending_told(struct ending *e)
 {
-	struct reset_part *p = container_of(work, struct reset_part, work);
-	struct reset *r = p->r;
-	struct conn *c = r->c;
-
-	if (--r->n_left)
-		return;
-	c->n_functions--;
-	if (c->state != CONN_ENDING)
-		tmf_answer(c, r->itt, TMF_RSP_COMPLETE);
-	conn_settled(c);
-	free(r);
+	if (!--e->waiter.n)
+		ending_settled(&e->waiter);
 }
 
-static void reset_part_settled(struct task_waiter *w)
+/* absent - RFC 7143 11.6.1: a task that is not there is complete when its CmdSN lies in the window
+ * (it has not come, and is to be ignored when it does), and does not exist otherwise. */
+static uint8_t absent(struct conn *c)
 {
-	struct reset_part *p = container_of(w, struct reset_part, waiter);
-
-	p->work.fn = reset_part_back;
-	io_post(p->r->io, &p->work);
+	if (!unit_of(c))
+		return TMF_RSP_NO_LUN;
+	return session_skip(c->s, c->rx.tmf.ref_cmdsn) ? TMF_RSP_COMPLETE : TMF_RSP_NO_TASK;
 }
 
-/* reset_session - what came before the reset ends without an answer; what has come behind it since is not its
- * business (RFC 7143 4.2.3.3). Every nexus is told (SAM-5 6.3.3); without memory for that, it finds out by itself. */
-static void reset_session(struct session *s, struct lu *lu, struct task_waiter *waiter)
+/* ending_task - another function is at it already: the answer waits for the same end. */
+static struct task *ending_task(struct session *s, uint32_t itt)
 {
-	uint32_t gen = volume_gen(lu_volume(lu));
-
-	list_for_each_safe(node, next, &s->tasks) {
+	list_for_each (node, &s->tasks) {
 		struct task *t = list_entry(node, struct task, link);
 
-		if (t->scsi.lu == lu && t->scsi.lun_gen != gen)
-			task_abort(t, waiter);
+		if (t->itt == itt && t->state == TASK_ABORTING)
+			return t;
 	}
+	return NULL;
 }
 
-static void reset_part_run(struct io_work *work)
+static void abort_task(struct conn *c, const struct function *f)
 {
-	struct reset_part *p = container_of(work, struct reset_part, work);
+	struct task *t = session_find(c->s, c->rx.tmf.ref_itt);
+	struct ending *e;
 
-	p->waiter = (struct task_waiter){.n = 1, .settled = reset_part_settled};
-	list_for_each(node, &p->w->sessions)
-		reset_session(list_entry(node, struct session, link), p->r->lu, &p->waiter);
-	if (!--p->waiter.n)
-		reset_part_settled(&p->waiter);
+	if (!t)
+		t = ending_task(c->s, c->rx.tmf.ref_itt);
+	if (!t || t->state == TASK_SENDING || t->scsi.lun != c->rx.lun) {
+		rx_tmf_answer(c, c->rx.itt, t ? TMF_RSP_NO_TASK : absent(c));
+		return;
+	}
+	e = ending_begin(c);
+	if (!e)
+		return;
+	task_abort(t, &e->waiter);
+	ending_told(e);
 }
 
-static void lun_reset(struct conn *c)
+/* in_set - it came before the function did (RFC 7143 4.2.3.3), for this unit or for any. */
+static bool in_set(const struct task *t, const struct conn *c, const struct lu *lu)
 {
-	int lun = scsi_lun_flat(c->rx.lun);
-	const struct lu_map *map = c->s->nexus.luns;
-	unsigned n = server_n_workers(c->w->server);
-	struct reset *r;
+	if (!t->immediate && !sn_lt(t->cmdsn, c->rx.cmdsn))
+		return false;
+	return !lu || t->scsi.lu == lu;
+}
 
-	if (lun < 0 || (unsigned)lun >= map->n || !map->lu[lun]) {
-		tmf_answer(c, c->rx.itt, TMF_RSP_NO_LUN);
-		return;
-	}
-	r = calloc(1, sizeof(*r) + n * sizeof(r->parts[0]));
-	if (!r) {
-		tmf_answer(c, c->rx.itt, TMF_RSP_REJECTED);
-		return;
-	}
-	r->c = c;
-	r->io = c->w->io;
-	r->itt = c->rx.itt;
-	r->lu = map->lu[lun];
-	r->n_left = n;
-	c->n_functions++;
-	lu_reset(r->lu);
-	for (unsigned i = 0; i < n; i++) {
-		struct reset_part *p = &r->parts[i];
+/* abort_set - ABORT TASK SET, CLEAR TASK SET; I_T NEXUS RESET, which is the same for all units of
+ * the nexus. */
+static void abort_set(struct conn *c, const struct function *f)
+{
+	const struct lu *lu = f->all_units ? NULL : unit_of(c);
+	struct ending *e = ending_begin(c);
 
-		*p = (struct reset_part){.r = r, .w = server_worker(c->w->server, i)};
-		list_init(&p->work.link);
-		p->work.fn = reset_part_run;
-		io_post(p->w->io, &p->work);
+	if (!e)
+		return;
+	list_for_each_safe (node, next, &c->s->tasks) {
+		struct task *t = list_entry(node, struct task, link);
+
+		if (in_set(t, c, lu))
+			task_abort(t, &e->waiter);
 	}
+	if (f->loses)
+		nexus_reset(&c->s->nexus);
+	ending_told(e);
+}
+
+/* --- functions that ask (RFC 7144 5; SAM-5 7.8 to 7.10): succeeded is yes, complete is no --- */
+
+static bool is_there(const struct task *t)
+{
+	return t->state != TASK_SENDING && t->state != TASK_ABORTING;
+}
+
+static void query_task(struct conn *c, const struct function *f)
+{
+	const struct task *t = session_find(c->s, c->rx.tmf.ref_itt);
+	uint8_t answer = TMF_RSP_NO_TASK;
+
+	if (t && is_there(t) && t->scsi.lun == c->rx.lun)
+		answer = TMF_RSP_SUCCEEDED;
+	else if (!unit_of(c))
+		answer = TMF_RSP_NO_LUN;
+	else if (!t && cmd_window_place(&c->s->cmdsn, c->rx.tmf.ref_cmdsn) != SN_OUTSIDE)
+		answer = TMF_RSP_COMPLETE;
+	rx_tmf_answer(c, c->rx.itt, answer);
+}
+
+static void query_set(struct conn *c, const struct function *f)
+{
+	const struct lu *lu = unit_of(c);
+	bool any = false;
+
+	list_for_each (node, &c->s->tasks) {
+		const struct task *t = list_entry(node, struct task, link);
+
+		any |= is_there(t) && in_set(t, c, lu);
+	}
+	rx_tmf_answer(c, c->rx.itt, any ? TMF_RSP_SUCCEEDED : TMF_RSP_COMPLETE);
+}
+
+/* query_event - SAM-5 7.10: how deep the queue of unit attentions is (one, or more), and the first
+ * of them. */
+static void query_event(struct conn *c, const struct function *f)
+{
+	enum sense why;
+	unsigned n = attention_pending(&c->s->nexus, unit_of(c), &why);
+	uint32_t info = n ? (n == 1 ? 0x10u : 0x20u) << 24 | sense_code(why) << 8 : 0;
+
+	answer_info(c, c->rx.itt, n ? TMF_RSP_SUCCEEDED : TMF_RSP_COMPLETE, info);
+}
+
+/* --- resets --- */
+
+static void reset(struct conn *c, const struct function *f)
+{
+	struct reset_plan plan = {
+		.lu = f->all_units ? NULL : unit_of(c), .ends = f->ends};
+
+	reset_begin(c, &plan);
+}
+
+/* clang-format off */
+static const struct function functions[] = {
+	/*                         run           unit level answer                  all_units loses ends   bit */
+	[TMF_ABORT_TASK]        = {abort_task,   false, 0, TMF_RSP_COMPLETE,      false,    false, false, 0x8000},
+	[TMF_ABORT_TASK_SET]    = {abort_set,    true,  0, TMF_RSP_COMPLETE,      false,    false, false, 0x4000},
+	[TMF_CLEAR_ACA]         = {fixed_answer, false, 0, TMF_RSP_NOT_SUPPORTED, false,    false, false, 0x0000}, /* NORMACA is 0 */
+	[TMF_CLEAR_TASK_SET]    = {abort_set,    true,  0, TMF_RSP_COMPLETE,      false,    false, false, 0x1000},
+	[TMF_LUN_RESET]         = {reset,        true,  0, TMF_RSP_COMPLETE,      false,    false, false, 0x0800},
+	[TMF_TARGET_WARM_RESET] = {reset,        false, 0, TMF_RSP_COMPLETE,      true,     false, false, 0x0200},
+	[TMF_TARGET_COLD_RESET] = {reset,        false, 0, TMF_RSP_COMPLETE,      true,     false, true,  0x0200},
+	[TMF_TASK_REASSIGN]     = {fixed_answer, false, 0, TMF_RSP_NO_FAILOVER,   false,    false, false, 0x0000}, /* error recovery level 0 */
+	[TMF_QUERY_TASK]        = {query_task,   false, 2, TMF_RSP_COMPLETE,      false,    false, false, 0x0400},
+	[TMF_QUERY_TASK_SET]    = {query_set,    true,  2, TMF_RSP_COMPLETE,      false,    false, false, 0x0002},
+	[TMF_I_T_NEXUS_RESET]   = {abort_set,    false, 2, TMF_RSP_COMPLETE,      true,     true,  false, 0x0001},
+	[TMF_QUERY_ASYNC_EVENT] = {query_event,  true,  2, TMF_RSP_COMPLETE,      false,    false, false, 0x0004},
+};
+/* clang-format on */
+
+uint16_t rx_tmf_functions(unsigned level)
+{
+	uint16_t bits = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(functions); i++)
+		if (functions[i].run && level >= functions[i].level)
+			bits |= functions[i].bit;
+	return bits;
 }
 
 void rx_task_mgmt(struct conn *c)
 {
-	switch (c->rx.tmf.function) {
-	case TMF_ABORT_TASK:
-		abort_task(c);
-		break;
-	case TMF_LUN_RESET:
-		lun_reset(c);
-		break;
-	default:
-		tmf_answer(c, c->rx.itt, TMF_RSP_NOT_SUPPORTED);
-		break;
-	}
+	uint8_t code = c->rx.tmf.function;
+	const struct function *f =
+		code < ARRAY_LEN(functions) && functions[code].run ? &functions[code] : NULL;
+
+	if (!f || c->params.protocol_level < f->level)
+		rx_tmf_answer(c, c->rx.itt, TMF_RSP_NOT_SUPPORTED);
+	else if (f->unit && !unit_of(c))
+		rx_tmf_answer(c, c->rx.itt, TMF_RSP_NO_LUN);
+	else if (c->n_functions >= FUNCTIONS_MAX)
+		rx_tmf_answer(c, c->rx.itt, TMF_RSP_REJECTED);
+	else
+		f->run(c, f);
 }

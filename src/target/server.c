@@ -1,9 +1,9 @@
 /* server.c - builds the target from its configuration and takes it down again.
  *
  * Order of building: trace, workers (reactors), arenas, volumes and logical units, listening sockets, threads.
- * Taking down: stop listening, let what runs finish, end the connections, stop the threads, free in the
- * opposite order. All connections are accepted on the first worker and move to their session's reactor
- * when their names are known (session.c). */
+ * Taking down: stop listening, ask the initiators to log out, let what runs finish, end the connections, stop the
+ * threads, free in the opposite order. All connections are accepted on the first worker and move to their
+ * session's reactor when their names are known (session.c). */
 #include "server_in.h"
 
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include "link.h"
 #include "log.h"
 #include "session.h"
+#include "sweep.h"
 #include "task.h"
 #include "trace.h"
 
@@ -34,6 +35,7 @@ struct server {
 	struct node **nodes;
 	unsigned n_nodes;
 	struct disks disks;
+	struct scsi_host host; /* of the units */
 	struct portal *portals;
 	unsigned n_portals;
 	_Atomic uint16_t tsih;
@@ -200,6 +202,11 @@ static int build_workers(struct server *s, char *err, size_t err_len)
 	return 0;
 }
 
+static int on_sweep(struct scsi_host *h, struct scsi_sweep *sweep)
+{
+	return sweep_begin(container_of(h, struct server, host), sweep);
+}
+
 static int build_nodes(struct server *s, char *err, size_t err_len)
 {
 	s->nodes = calloc(s->config->n_targets, sizeof(*s->nodes));
@@ -211,6 +218,8 @@ static int build_nodes(struct server *s, char *err, size_t err_len)
 			return fail(err, err_len, -ENOMEM, "no memory");
 		s->n_nodes = i + 1;
 	}
+	s->host.sweep = on_sweep;
+	s->disks.host = &s->host;
 	return disks_open(&s->disks, s->config, s->world, s->nodes, err, err_len);
 }
 
@@ -263,6 +272,30 @@ struct start {
 	struct worker *w;
 };
 
+static void start_units(struct server *s, struct io *io)
+{
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		for (unsigned lun = 0; lun < s->nodes[i]->luns.n; lun++) {
+			if (s->nodes[i]->luns.lu[lun])
+				lu_start(s->nodes[i]->luns.lu[lun], io);
+		}
+	}
+}
+
+/* leave_units - how many still have something to do on this reactor. */
+static unsigned leave_units(struct server *s, struct io *io)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		for (unsigned lun = 0; lun < s->nodes[i]->luns.n; lun++) {
+			if (s->nodes[i]->luns.lu[lun])
+				n += !lu_leave(s->nodes[i]->luns.lu[lun], io);
+		}
+	}
+	return n;
+}
+
 /* start_worker - on its reactor: lend the cache to the engine; the first one listens. */
 static void start_worker(struct io_work *work)
 {
@@ -270,6 +303,7 @@ static void start_worker(struct io_work *work)
 
 	disks_lend(&st->s->disks, st->w->io);
 	if (st->w == &st->s->workers[0]) {
+		start_units(st->s, st->w->io);
 		for (unsigned i = 0; i < st->s->n_portals; i++)
 			io_want(st->w->io, &st->s->portals[i].sock, IO_IN);
 	}
@@ -385,12 +419,12 @@ static void round_run(struct io_work *work)
 		struct conn *c = list_entry(node, struct conn, link);
 
 		n++;
-		c->leaving = true;
-		if (c->state != CONN_ENDING && (r->round == ROUND_END || !conn_busy(c)))
+		if (c->state != CONN_ENDING && (r->round == ROUND_END || (conn_farewell(c) && !conn_busy(c))))
 			conn_end(c, "the server stops");
 	}
 	list_for_each(node, &r->w->sessions)
 		n++;
+	n += leave_units(r->s, r->w->io);
 	*r->n_busy += n;
 	--*r->n_left;
 }
@@ -422,9 +456,18 @@ static unsigned round_all(struct server *s, enum round round)
 	return n_busy;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 int server_stop(struct server *s, unsigned timeout_ms)
 {
 	unsigned waited = 0;
+	uint64_t start = now_ms();
 
 	if (!s->started)
 		return 0;
@@ -435,7 +478,7 @@ int server_stop(struct server *s, unsigned timeout_ms)
 		empty = n ? 0 : empty + 1;
 		if (n) {
 			server_pause(s, 10000);
-			waited += 10;
+			waited = s->world ? waited + 10 : (unsigned)(now_ms() - start);
 		}
 	}
 	for (unsigned i = 0; i < s->n_workers && !s->world; i++)

@@ -28,9 +28,6 @@ static struct quota *find_quota(struct nexus *n, struct arena *a)
 	return NULL;
 }
 
-/* What rx_tmf.c answers with more than 'not supported' (SPC-4 table 319). */
-enum { TMF_KNOWN = 0x8000 /* ABORT TASK */ | 0x0800 /* LOGICAL UNIT RESET */ };
-
 static struct session *session_new(struct worker *w, struct node *node, const struct login *l)
 {
 	struct session *s = calloc(1, sizeof(*s));
@@ -50,7 +47,6 @@ static struct session *session_new(struct worker *w, struct node *node, const st
 	s->limit = SESSION_WINDOW;
 	nexus_init(&s->nexus);
 	if (node) {
-		s->nexus.functions = TMF_KNOWN;
 		s->nexus.luns = &node->luns;
 		s->nexus.port = PORTAL_GROUP;
 		s->nexus.find_quota = find_quota;
@@ -114,6 +110,7 @@ bool session_reserve(struct session *s, const struct params *p)
 {
 	if (!s->node)
 		return true;
+	s->nexus.functions = rx_tmf_functions(p->protocol_level);
 	for (unsigned i = 0; i < s->node->luns.n; i++) {
 		struct lu *lu = s->node->luns.lu[i];
 		struct volume *v = lu ? lu_volume(lu) : NULL;
@@ -272,7 +269,7 @@ void session_settled(struct session *s)
 
 void session_close(struct session *s)
 {
-	nexus_lost(&s->nexus);
+	nexus_leave(&s->nexus);
 	list_for_each_safe(node, next, &s->tasks)
 		task_abort(list_entry(node, struct task, link), NULL);
 }
@@ -381,40 +378,57 @@ static struct task *held_with(struct session *s, uint32_t cmdsn)
 	return NULL;
 }
 
-static bool is_skipped(const struct session *s, uint32_t cmdsn)
+/* The window is no wider than the set: a number of it has a bit of its own. */
+static uint64_t *skip_word(struct session *s, uint32_t cmdsn)
 {
-	for (unsigned i = 0; i < s->n_skipped; i++) {
-		if (s->skipped[i] == cmdsn)
-			return true;
-	}
-	return false;
+	return &s->skipped[cmdsn % SESSION_WINDOW / 64];
+}
+
+static uint64_t skip_bit(uint32_t cmdsn)
+{
+	return 1ull << cmdsn % 64;
+}
+
+static void mark_skipped(struct session *s, uint32_t cmdsn)
+{
+	if (!(*skip_word(s, cmdsn) & skip_bit(cmdsn)))
+		s->n_skipped++;
+	*skip_word(s, cmdsn) |= skip_bit(cmdsn);
 }
 
 bool session_holds(struct session *s, uint32_t cmdsn)
 {
-	return (s->n_skipped && is_skipped(s, cmdsn)) || (s->n_held && held_with(s, cmdsn));
+	return (*skip_word(s, cmdsn) & skip_bit(cmdsn)) || (s->n_held && held_with(s, cmdsn));
 }
 
 bool session_skip(struct session *s, uint32_t cmdsn)
 {
-	if (cmd_window_place(&s->cmdsn, cmdsn) == SN_OUTSIDE || s->n_skipped == ARRAY_LEN(s->skipped))
+	if (cmd_window_place(&s->cmdsn, cmdsn) == SN_OUTSIDE)
 		return false;
-	s->skipped[s->n_skipped++] = cmdsn;
+	if (!held_with(s, cmdsn)) /* else it has come, under another tag */
+		mark_skipped(s, cmdsn);
 	session_advance(s);
 	return true;
+}
+
+void session_unhold(struct session *s, uint32_t cmdsn)
+{
+	/* The number before it is still missing: nothing moves yet. */
+	s->n_held--;
+	mark_skipped(s, cmdsn);
 }
 
 /* skip_next - the next number was skipped: it is used up now. */
 static bool skip_next(struct session *s)
 {
-	for (unsigned i = 0; i < s->n_skipped; i++) {
-		if (s->skipped[i] == s->cmdsn.expcmdsn) {
-			s->skipped[i] = s->skipped[--s->n_skipped];
-			s->cmdsn.expcmdsn++;
-			return true;
-		}
-	}
-	return false;
+	uint32_t next = s->cmdsn.expcmdsn;
+
+	if (!(*skip_word(s, next) & skip_bit(next)))
+		return false;
+	*skip_word(s, next) &= ~skip_bit(next);
+	s->n_skipped--;
+	s->cmdsn.expcmdsn++;
+	return true;
 }
 
 void session_advance(struct session *s)

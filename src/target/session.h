@@ -32,7 +32,7 @@ struct session {
 	unsigned limit;         /* command window */
 	unsigned n_counted, n_immediate; /* tasks under way */
 	unsigned n_held;        /* tasks that wait for a lower CmdSN */
-	uint32_t skipped[8];    /* numbers that an abort declared received before they came */
+	uint64_t skipped[SESSION_WINDOW / 64]; /* by CmdSN: used up before their turn, by aborts */
 	unsigned n_skipped;
 	unsigned n_tasks;
 	struct nexus nexus;
@@ -66,6 +66,7 @@ enum session_turn { TURN_NOW, TURN_HELD, TURN_IGNORE };
 enum session_turn session_order(struct session *s, uint32_t cmdsn, bool immediate);
 bool session_holds(struct session *s, uint32_t cmdsn); /* this very number has come before */
 /* session_skip - ABORT TASK named a command that has not come: its number counts as received (RFC 7143
- * 11.6.1). False: the number is outside the window, or too many are open. */
+ * 11.6.1). False: the number is outside the window. */
 bool session_skip(struct session *s, uint32_t cmdsn);
+void session_unhold(struct session *s, uint32_t cmdsn); /* a held command ends before its turn */
 void session_advance(struct session *s); /* ExpCmdSN moved: held commands whose turn has come */

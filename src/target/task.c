@@ -49,6 +49,7 @@ struct task *task_new(struct conn *c)
 	list_init(&t->link);
 	list_init(&t->hash);
 	list_init(&t->wait);
+	list_init(&t->waiters);
 	tx_init(&t->tx);
 	c->w->n_tasks++;
 	count(CTR_COMMANDS, 1);
@@ -115,14 +116,45 @@ static void task_uncount(struct task *t)
 		t->s->n_counted--;
 }
 
+/* One function that waits for one task. */
+struct wait {
+	struct list link;
+	struct task_waiter *waiter;
+};
+
+void task_wait(struct task *t, struct task_waiter *waiter)
+{
+	struct wait *w = malloc(sizeof(*w));
+
+	if (!w) {
+		waiter->failed = true;
+		return;
+	}
+	w->waiter = waiter;
+	waiter->n++;
+	list_push_back(&t->waiters, &w->link);
+}
+
+static void tell_waiters(struct list *waiters)
+{
+	struct list *node;
+
+	while ((node = list_pop(waiters))) {
+		struct wait *w = list_entry(node, struct wait, link);
+		struct task_waiter *waiter = w->waiter;
+
+		free(w);
+		if (!--waiter->n)
+			waiter->settled(waiter);
+	}
+}
+
 static void task_free(struct task *t)
 {
 	struct conn *c = t->c;
 	struct session *s = t->s;
 	struct worker *w = s->w;
-	struct task_waiter *waiters[ARRAY_LEN(t->waiters)];
 
-	memcpy(waiters, t->waiters, sizeof(waiters));
 	task_uncount(t);
 	windows_drain(t);
 	list_remove(&t->wait);
@@ -131,11 +163,8 @@ static void task_free(struct task *t)
 	session_remove(s, t);
 	w->n_tasks--;
 	budget_give(c, t);
+	tell_waiters(&t->waiters);
 	list_push_front(&w->free_tasks, &t->link);
-	for (unsigned i = 0; i < ARRAY_LEN(waiters); i++) {
-		if (waiters[i] && !--waiters[i]->n)
-			waiters[i]->settled(waiters[i]);
-	}
 	session_settled(s);
 }
 
@@ -219,12 +248,28 @@ static void task_answer(struct task *t)
 	tx_push(t->c, &t->tx);
 }
 
+/* task_ended - it was aborted, and has settled. Whoever waited hears now, not when an answer has left. */
+static void task_ended(struct task *t)
+{
+	struct scsi_cmd *cmd = &t->scsi;
+
+	if (!t->tas || t->c->state != CONN_FULL) {
+		task_free(t);
+		return;
+	}
+	cmd->status = SCSI_TASK_ABORTED;
+	cmd->sense_len = 0;
+	cmd->in_len = 0;
+	tell_waiters(&t->waiters);
+	task_answer(t);
+}
+
 static void task_done(struct scsi_cmd *cmd)
 {
 	struct task *t = container_of(cmd, struct task, scsi);
 
 	if (t->state == TASK_ABORTING || cmd->aborted || t->c->state == CONN_ENDING)
-		task_free(t);
+		task_ended(t);
 	else
 		task_answer(t);
 }
@@ -496,6 +541,14 @@ static void fail_now(struct task *t)
 	task_go(t);
 }
 
+/* unhold - it ends before its turn: its number is used up all the same, those behind it wait for it no more. */
+static void unhold(struct task *t)
+{
+	if (t->held)
+		session_unhold(t->s, t->cmdsn);
+	t->held = false;
+}
+
 void task_fail(struct task *t, enum sense why)
 {
 	if (t->parting || t->failed || (t->state != TASK_RECEIVING && t->state != TASK_HELD))
@@ -506,7 +559,7 @@ void task_fail(struct task *t, enum sense why)
 	t->unsolicited.filled = t->unsolicited.length;
 	t->immediate_data.filled = t->immediate_data.length;
 	t->state = TASK_RECEIVING;
-	t->held = false;
+	unhold(t);
 	if (t->c->walking)
 		part(t);
 	else
@@ -516,7 +569,17 @@ void task_fail(struct task *t, enum sense why)
 static void abort_now(struct task *t)
 {
 	if (t->failed || scsi_abort(&t->scsi))
-		task_free(t);
+		task_ended(t);
+}
+
+bool task_abort_by_other(struct task *t, bool tas, struct task_waiter *waiter)
+{
+	if (t->state == TASK_SENDING)
+		return false;
+	if (t->state != TASK_ABORTING)
+		t->tas = tas;
+	task_abort(t, waiter);
+	return true;
 }
 
 void task_abort(struct task *t, struct task_waiter *waiter)
@@ -525,16 +588,12 @@ void task_abort(struct task *t, struct task_waiter *waiter)
 
 	if (t->state == TASK_SENDING)
 		return;
-	for (unsigned i = 0; waiter && i < ARRAY_LEN(t->waiters); i++) {
-		if (!t->waiters[i]) {
-			t->waiters[i] = waiter;
-			waiter->n++;
-			break;
-		}
-	}
+	if (waiter)
+		task_wait(t, waiter);
 	if (t->state == TASK_ABORTING)
 		return;
 	windows_drain(t);
+	unhold(t);
 	t->state = TASK_ABORTING;
 	if (running) {
 		abort_now(t);

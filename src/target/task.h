@@ -18,9 +18,11 @@
 #include "tx.h"
 #include "xfer.h"
 
-/* Somebody who waits until a number of tasks have settled. */
+/* Somebody who waits until a number of tasks have settled. Whoever calls task_abort() counts himself in n, and
+ * out again behind the last call. */
 struct task_waiter {
 	unsigned n;
+	bool failed; /* no memory to wait for one of them: nothing may be promised */
 	void (*settled)(struct task_waiter *);
 };
 
@@ -35,6 +37,7 @@ struct task {
 	uint32_t itt, cmdsn;
 	bool immediate;        /* I bit */
 	bool held;             /* not yet its turn by CmdSN */
+	bool tas;              /* aborted by another nexus, with a status */
 	bool failed;           /* status is decided; unsolicited data is only drained */
 	bool counted;          /* takes a place of the command window */
 	bool parting;          /* ends when the receive walk is over: bytes of it may lie in its pages */
@@ -44,7 +47,7 @@ struct task {
 	struct window immediate_data, unsolicited;
 	uint64_t progress_ns;  /* when data last arrived */
 	uint64_t budget;       /* of the connection's read_bytes */
-	struct task_waiter *waiters[16]; /* functions that wait for its end */
+	struct list waiters;   /* functions that wait for its end, any number */
 	struct scsi_cmd scsi;
 	struct tx tx;
 };
@@ -58,6 +61,9 @@ void task_data_in(struct task *t, struct window *w, struct dpt_entry *e, uint32_
 void task_release(struct task *t);                    /* its CmdSN's turn has come */
 void task_fail(struct task *t, enum sense why);       /* ends with CHECK CONDITION */
 void task_abort(struct task *t, struct task_waiter *waiter); /* no status; waiter is told when settled */
+/* task_abort_by_other - another nexus ends it: with the status TASK ABORTED when `tas`. False: its status is on its way. */
+bool task_abort_by_other(struct task *t, bool tas, struct task_waiter *waiter);
+void task_wait(struct task *t, struct task_waiter *waiter); /* is told when it has settled */
 void task_part(struct conn *c);                       /* the receive walk is over: end what had to wait */
 void task_grant(struct task *t);                      /* R2Ts, as far as places and slots allow */
 void task_tick(struct task *t, uint64_t now_ns);      /* ends one that has waited too long */

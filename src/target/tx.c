@@ -183,13 +183,13 @@ static void batch_number(struct conn *c, struct tx *tx, struct pdu *p)
 }
 
 /* batch_trailer - pad and data digest of the payload in the vectors behind `header`; their length. */
-static uint32_t batch_trailer(struct conn *c, struct batch *b, unsigned header, uint32_t payload)
+static uint32_t batch_trailer(struct conn *c, struct batch *b, unsigned header, uint32_t payload, bool digest)
 {
 	uint8_t *trailer = b->pdus[b->n_pdus].trailer;
 	uint32_t pad = pad_len(payload), len = pad;
 
 	memset(trailer, 0, 4);
-	if (payload && c->framer.data_digest) {
+	if (payload && digest && c->framer.data_digest) {
 		uint32_t crc = digest_add_iov(DIGEST_START, b->iov + header + 1, b->n_vec - header - 1);
 
 		digest_put(trailer + pad, digest_add(crc, trailer, pad));
@@ -208,6 +208,7 @@ static bool batch_pdu(struct conn *c, struct batch *b)
 	struct pdu p = tx->pdu;
 	uint32_t len = tx->data_in ? data_in_next(c, tx, &p) : (uint32_t)tx->left;
 	unsigned header = b->n_vec;
+	bool digest = p.opcode != OP_LOGIN_RESPONSE; /* the last one still comes without (RFC 7143 13.1) */
 	uint32_t got;
 
 	batch_vector(b, out->bhs, BHS_LEN);
@@ -222,8 +223,8 @@ static bool batch_pdu(struct conn *c, struct batch *b)
 	p.data_len = got;
 	batch_number(c, tx, &p);
 	pdu_encode(&p, out->bhs);
-	out->len = BHS_LEN + got + batch_trailer(c, b, header, got);
-	if (c->framer.header_digest && p.opcode != OP_LOGIN_RESPONSE) {
+	out->len = BHS_LEN + got + batch_trailer(c, b, header, got, digest);
+	if (digest && c->framer.header_digest) {
 		digest_put(out->bhs + BHS_LEN, digest_add(DIGEST_START, out->bhs, BHS_LEN));
 		b->iov[header].iov_len += DIGEST_LEN;
 		b->bytes += DIGEST_LEN;

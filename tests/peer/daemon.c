@@ -295,6 +295,13 @@ static bool ended(struct daemon *d, int timeout_ms, int *statusp)
 	}
 }
 
+void daemon_begin_stop(struct daemon *d)
+{
+	if (!d->stopping)
+		kill(d->pid, SIGTERM);
+	d->stopping = true;
+}
+
 void daemon_stop(struct daemon *d)
 {
 	static const char *const words[] = {
@@ -304,7 +311,7 @@ void daemon_stop(struct daemon *d)
 
 	if (!d->pid)
 		return;
-	kill(d->pid, SIGTERM);
+	daemon_begin_stop(d);
 	EXPECT(ended(d, STOP_MS, &status), "the server does not end on SIGTERM");
 	EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the server ended with %s %d",
 		WIFSIGNALED(status) ? "signal" : "status",

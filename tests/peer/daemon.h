@@ -23,6 +23,7 @@ uint64_t dump_sum(const struct dump *d, const char *name_start); /* of all rows 
 
 struct daemon {
 	pid_t pid; /* 0: not ours */
+	bool stopping;
 	char host[64], iqn[PEER_NAME_LEN];
 	uint16_t port;
 	unsigned lun, n_luns;
@@ -37,6 +38,9 @@ void daemon_dump(struct daemon *d, struct dump *out);
 /* daemon_settled - polls until nothing is lent, no task and no session is left; fails after a few
  * seconds. */
 void daemon_settled(struct daemon *d);
+/* daemon_begin_stop - SIGTERM, and no waiting: what follows is a conversation; daemon_stop() then
+ * waits. */
+void daemon_begin_stop(struct daemon *d);
 /* daemon_stop - SIGTERM; it must end with status 0 and no sanitizer may have spoken. Safe to call
  * twice. */
 void daemon_stop(struct daemon *d);

@@ -103,10 +103,11 @@ manual_is_true() {
 	done
 }
 
-plan $((14 + $(grep -c '|' <<<"$TABLE")))
+plan $((15 + $(grep -c '|' <<<"$TABLE")))
 it "serves" start srv --ram 64M
 it "random reads" verified --rw randread --iodepth 32
 it "random writes" verified --rw randwrite --iodepth 32
+it "both, with digests of headers and data" verified --rw randrw --iodepth 16 --digest
 it "both, two threads, eight connections" verified --rw randrw --iodepth 16 --numjobs 2 --connections 8
 it "one block of 512 bytes" verified --rw randrw --bs 512 --size 1M --iodepth 8
 it "1 MiB in order, PDUs of 8 KiB" verified --rw rw --bs 1M --iodepth 4 --pdu 8k

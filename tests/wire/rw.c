@@ -396,7 +396,7 @@ static void logout_reasons(struct daemon *d)
 
 static void task_management(struct daemon *d)
 {
-	static const uint8_t unsupported[] = {3, 6, 7, 8, 14, 63};
+	static const uint8_t unsupported[] = {0, 3, 14, 63};
 	struct peer *p = daemon_peer(d, NULL);
 	uint64_t lun = p->lun;
 

@@ -1,8 +1,9 @@
-/* nexus.c - the nexuses of a target, and what of them the units must know: who is to be told of
+/* it_nexus.c - the nexuses of a target, and what of them the units must know: who is to be told of
  * conditions, who prevents removal, who holds a reservation until it goes away. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "attention.h"
 #include "body.h"
 #include "check.h"
 #include "lun.h"
@@ -56,7 +57,7 @@ int nexus_open(struct nexus *n)
 	return 0;
 }
 
-void nexus_lost(struct nexus *n)
+void nexus_leave(struct nexus *n)
 {
 	struct lu_map *m = n->luns;
 
@@ -69,6 +70,14 @@ void nexus_lost(struct nexus *n)
 	for (unsigned i = 0; i < n->n_lus; i++)
 		n->lus[i].prevents = false;
 	pthread_mutex_unlock(&m->lock);
+}
+
+void nexus_reset(struct nexus *n)
+{
+	nexus_leave(n);
+	for (unsigned i = 0; i < n->n_lus; i++)
+		if (n->luns->lu[i])
+			attention_raise(n, n->luns->lu[i], ATTENTION_NEXUS_LOSS);
 }
 
 /* Its share of the statistics becomes the unit's own. */
@@ -94,7 +103,7 @@ void nexus_deinit(struct nexus *n)
 	if (!n->spare.next)
 		return; /* never initialised */
 	check(list_empty(&n->waiting));
-	nexus_lost(n);
+	nexus_leave(n);
 	if (list_linked(&n->link)) {
 		pthread_mutex_lock(&n->luns->lock);
 		list_remove(&n->link);

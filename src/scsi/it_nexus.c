@@ -72,7 +72,7 @@ void nexus_leave(struct nexus *n)
 	pthread_mutex_unlock(&m->lock);
 }
 
-void nexus_reset(struct nexus *n)
+void scsi_nexus_lost(struct nexus *n)
 {
 	nexus_leave(n);
 	for (unsigned i = 0; i < n->n_lus; i++)

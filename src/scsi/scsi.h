@@ -110,9 +110,9 @@ int nexus_open(struct nexus *n);
 /* nexus_leave - logout, or the end of the connection: reservations by RESERVE and prevented removals of
  * this nexus end here (SAM-5 6.3.4), before the answer to a logout. Any number of times. */
 void nexus_leave(struct nexus *n);
-/* nexus_reset - I_T NEXUS RESET: what an I_T nexus loss does to each of its units (SAM-5 6.3.4); its commands
+/* scsi_nexus_lost - I_T NEXUS RESET: what an I_T nexus loss does to each of its units (SAM-5 6.3.4); its commands
  * are the transport's to abort. On the nexus's reactor. */
-void nexus_reset(struct nexus *n);
+void scsi_nexus_lost(struct nexus *n);
 void nexus_deinit(struct nexus *n); /* no command is left; safe to call twice */
 
 struct scsi_ops {

@@ -135,7 +135,10 @@ void conn_end(struct conn *c, const char *fmt, ...)
 	c->state = CONN_ENDING;
 	io_timer_stop(c->w->io, &c->timer);
 	c->host->ended(c);
+	if (c->moving)
+		session_recall(c->s);
 	tx_queue_drop(c);
+	task_part(c); /* nothing more is parsed: who waits for the end of the walk need not */
 	if (c->s)
 		session_close(c->s);
 	conn_settled(c);

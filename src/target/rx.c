@@ -136,6 +136,8 @@ static void damaged_data(struct conn *c)
 	conn_refuse(c, CTR_REFUSED_DATA_DIGEST, NULL);
 	if (t && c->state == CONN_FULL)
 		task_fail(t, SENSE_DATA_CRC_ERROR);
+	if (c->rx.opcode == OP_SCSI_COMMAND)
+		session_advance(c->s);
 }
 
 static int rx_payload(void *ctx, bool damaged)

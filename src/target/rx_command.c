@@ -39,15 +39,11 @@ void rx_scsi_command_header(struct conn *c, struct rx_target *target)
 void rx_scsi_command(struct conn *c)
 {
 	struct task *t = c->rx_task;
-	bool in_turn;
 
 	c->rx_task = NULL;
-	if (!t)
-		return;
-	in_turn = !t->held && !t->immediate;
-	task_immediate_in(t);
-	if (in_turn)
-		session_advance(c->s);
+	if (t)
+		task_immediate_in(t);
+	session_advance(c->s); /* its number is used up, whatever became of it */
 }
 
 /* --- SCSI Data-Out (RFC 7143 11.7) --- */

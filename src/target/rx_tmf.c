@@ -171,7 +171,7 @@ static void abort_set(struct conn *c, const struct function *f)
 			task_abort(t, &e->waiter);
 	}
 	if (f->loses)
-		nexus_reset(&c->s->nexus);
+		scsi_nexus_lost(&c->s->nexus);
 	ending_told(e);
 }
 

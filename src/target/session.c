@@ -267,6 +267,16 @@ void session_settled(struct session *s)
 	io_defer(s->w->io, &s->done);
 }
 
+/* In the turn of session_place(), on the reactor of all logins: no other session has looked at this one yet, and
+ * none may from now on, since it could not be waited for where it was said to be. */
+void session_recall(struct session *s)
+{
+	pthread_mutex_lock(&s->node->lock);
+	list_remove(&s->node_link);
+	pthread_mutex_unlock(&s->node->lock);
+	s->w = s->c->w;
+}
+
 void session_close(struct session *s)
 {
 	nexus_leave(&s->nexus);

@@ -49,6 +49,8 @@ struct session {
  * conn_login_step(). */
 void session_admit(struct conn *c);
 void session_admit_here(struct conn *c); /* on the session's reactor, after a move */
+/* session_recall - its connection ended before it could leave for the session's reactor: it ends here. */
+void session_recall(struct session *s);
 void session_close(struct session *s);   /* its connection ended: abort all, free when settled */
 void session_settled(struct session *s); /* a task has gone */
 void session_leave(struct session *s);   /* the connection lets go of it */

@@ -37,15 +37,15 @@ struct task *task_new(struct conn *c)
 
 	if (!t)
 		return NULL;
-	*t = (struct task){
-		.s = c->s,
-		.c = c,
-		.itt = c->rx.itt,
-		.cmdsn = c->rx.cmdsn,
-		.immediate = c->rx.immediate,
-		.state = TASK_RECEIVING,
-		.progress_ns = io_now(c->w->io),
-	};
+	memset(t, 0, offsetof(struct task, waiters));
+	t->s = c->s;
+	t->c = c;
+	t->itt = c->rx.itt;
+	t->cmdsn = c->rx.cmdsn;
+	t->immediate = c->rx.immediate;
+	t->state = TASK_RECEIVING;
+	t->progress_ns = io_now(c->w->io);
+	t->unsolicited.task = t; /* an unasked Data-Out is this task's mistake even where none is due */
 	list_init(&t->link);
 	list_init(&t->hash);
 	list_init(&t->wait);
@@ -86,11 +86,13 @@ static void windows_drain(struct task *t)
 {
 	struct conn *c = t->c;
 
-	list_for_each_safe(node, next, &c->dpt.granted) {
-		struct dpt_entry *e = list_entry(node, struct dpt_entry, link);
+	if (t->xfer.n_open) {
+		list_for_each_safe(node, next, &c->dpt.granted) {
+			struct dpt_entry *e = list_entry(node, struct dpt_entry, link);
 
-		if (e->w.task == t)
-			dpt_drain(&c->dpt, e);
+			if (e->w.task == t)
+				dpt_drain(&c->dpt, e);
+		}
 	}
 	if (c->framer.unsolicited == &t->unsolicited)
 		c->framer.unsolicited = NULL;
@@ -309,10 +311,11 @@ static void task_go(struct task *t)
 			t->state = TASK_HELD;
 		return;
 	}
-	if (!t->held)
-		task_grant(t);
-	if (!xfer_complete(&t->xfer))
+	if (!xfer_complete(&t->xfer)) {
+		if (!t->held)
+			task_grant(t);
 		return;
+	}
 	if (t->held)
 		t->state = TASK_HELD;
 	else
@@ -346,13 +349,36 @@ static struct place task_place(const struct task *t, uint32_t offset)
 	return place_at(start, offset);
 }
 
+/* expect_data - what comes unasked has its places, and the rest is asked for later. */
+static void expect_data(struct task *t, const struct xfer_limits *lim, struct rx_target *target)
+{
+	struct conn *c = t->c;
+	const struct pdu *p = &c->rx;
+	int rc = xfer_init(&t->xfer, lim, p->cmd.edtl, t->scsi.out_len, p->data_len, p->final);
+
+	if (p->data_len)
+		window_init(&t->immediate_data, t, t->itt, p->lun, 0, p->data_len, task_place(t, 0));
+	if (t->xfer.unsolicited > p->data_len)
+		window_init(&t->unsolicited, t, t->itt, p->lun, p->data_len, t->xfer.unsolicited - p->data_len,
+			task_place(t, p->data_len));
+	if (rc != XFER_OK && !t->failed)
+		task_fail(t, SENSE_UNEXPECTED_UNSOLICITED);
+	else if (p->cmd.read && !t->failed)
+		task_fail(t, SENSE_INVALID_FIELD_IN_IU); /* bidirectional: no command of ours is */
+	if (t->failed || t->parting)
+		return; /* what still comes of it goes to the sink: its places will be others' by then */
+	/* What reaches past the places goes to the sink, and is not predicted. */
+	if (t->unsolicited.length && t->xfer.unsolicited <= t->scsi.out_have)
+		c->framer.unsolicited = &t->unsolicited;
+	if (p->data_len)
+		*target = (struct rx_target){.place = t->immediate_data.start, .window = &t->immediate_data};
+}
+
 void task_begin(struct task *t, struct rx_target *target)
 {
 	struct conn *c = t->c;
 	const struct pdu *p = &c->rx;
 	struct xfer_limits lim = session_limits(c);
-	struct window w = {.task = t, .itt = t->itt, .lun = p->lun};
-	int rc;
 
 	t->scsi = (struct scsi_cmd){
 		.ops = &task_ops,
@@ -370,25 +396,9 @@ void task_begin(struct task *t, struct rx_target *target)
 	scsi_prepare(&t->scsi);
 	trace("command conn=%u itt=0x%08x cdb=%02x lun=0x%016lx length=%u", c->index, t->itt,
 		t->scsi.cdb[0], (unsigned long)p->lun, p->cmd.edtl);
-	rc = xfer_init(&t->xfer, &lim, p->cmd.edtl, t->scsi.out_len, p->data_len, p->final);
 	t->failed = t->scsi.state == SCSI_DONE;
-
-	w.length = p->data_len;
-	w.start = w.next = task_place(t, 0);
-	t->immediate_data = w;
-	w.offset = p->data_len;
-	w.length = t->xfer.unsolicited - p->data_len;
-	w.start = w.next = task_place(t, w.offset);
-	t->unsolicited = w;
-	if (rc != XFER_OK && !t->failed)
-		task_fail(t, SENSE_UNEXPECTED_UNSOLICITED);
-	else if (p->cmd.read && p->cmd.write && !t->failed)
-		task_fail(t, SENSE_INVALID_FIELD_IN_IU); /* bidirectional: no command of ours is */
-	/* What reaches past the places goes to the sink, and is not predicted. */
-	if (t->unsolicited.length && t->xfer.unsolicited <= t->scsi.out_have)
-		c->framer.unsolicited = &t->unsolicited;
-	if (!t->failed && p->data_len)
-		*target = (struct rx_target){.place = t->immediate_data.start, .window = &t->immediate_data};
+	if (p->cmd.write) /* without W there is no data segment, and F is set: pdu_decode() saw to it */
+		expect_data(t, &lim, target);
 }
 
 static void trace_data(const struct task *t, const struct window *w, uint32_t ttt, uint32_t len)

@@ -47,6 +47,7 @@ struct task {
 	struct window immediate_data, unsolicited;
 	uint64_t progress_ns;  /* when data last arrived */
 	uint64_t budget;       /* of the connection's read_bytes */
+	/* What follows is not cleared by task_new(). */
 	struct list waiters;   /* functions that wait for its end, any number */
 	struct scsi_cmd scsi;
 	struct tx tx;

@@ -1,0 +1,256 @@
+/* crossed.c - two things that meet: a task that ends while its data is still being read, a
+ * connection that ends while it moves or while something of it is being settled, numbers of
+ * commands that never run.
+ *
+ * Each looks at what must hold afterwards: the old data to the byte, every later command answered,
+ * and (by the end of each case) nothing lent, no task and no session left. */
+#include <stdio.h>
+#include <string.h>
+#include "scene.h"
+
+enum { BLOCK = 512, LEN = 65536, LBA = 40, N_BLOCKS = LEN / BLOCK };
+enum { ABORT_TASK = 1, LUN_RESET = 5, COMPLETE = 0 };
+
+static uint8_t *filled(uint64_t seed)
+{
+	uint8_t *p = scene_alloc(LEN);
+
+	pattern(p, LEN, seed, 0);
+	return p;
+}
+
+static void expect_content(struct peer *p, uint64_t lba, uint64_t seed)
+{
+	uint8_t *now = scene_alloc(LEN);
+
+	peer_read(p, lba, N_BLOCKS, now);
+	pattern_expect(now, LEN, seed, 0);
+}
+
+/* Half of a command's immediate data: the rest is sent later. */
+static void send_half(struct peer *p, const struct peer_cmd *c, uint32_t *ittp, uint32_t first)
+{
+	struct peer_pdu pdu;
+
+	*ittp = peer_cmd_pdu(p, &pdu, c);
+	peer_send_bytes(p, pdu.bhs, PEER_BHS);
+	peer_send_bytes(p, c->data, first);
+}
+
+/* --- a command that fails when it has hardly begun --- */
+
+/* Its immediate data is more than FirstBurstLength, so it fails while most of it is still to come.
+ * The pages it had are another's by then: what comes late must not reach them. */
+static void immediate_data_of_a_failed_command(struct daemon *d)
+{
+	struct peer_params want = peer_params_default();
+	struct peer_cmd c = {.write = true, .edtl = LEN, .data = filled(2), .data_len = LEN};
+	uint8_t *old = filled(1);
+	struct peer *a, *b = daemon_peer(d, NULL);
+	uint32_t itt;
+
+	want.immediate_data = true;
+	want.first_burst = 4096;
+	a = daemon_peer(d, &want);
+	cdb_rw(c.cdb, true, LBA, N_BLOCKS);
+	send_half(a, &c, &itt, 4096);
+	peer_expect_sense(a, itt, 0xb, 0x0c, 0x0c);
+	for (unsigned i = 0; i < 32; i++)
+		peer_write(b, i * N_BLOCKS, N_BLOCKS, old);
+	peer_send_bytes(a, (const uint8_t *)c.data + 4096, LEN - 4096);
+	peer_ping(a, 7);
+	for (unsigned i = 0; i < 32; i++)
+		expect_content(b, i * N_BLOCKS, 1);
+	peer_write(a, LBA, N_BLOCKS, c.data);
+	expect_content(b, LBA, 2);
+}
+
+/* The same for one that says it reads and writes, which none of ours does. */
+static void immediate_data_of_a_bidirectional_command(struct daemon *d)
+{
+	struct peer_params want = peer_params_default();
+	struct peer_cmd c = {
+		.write = true, .read = true, .edtl = LEN, .data = filled(2), .data_len = LEN};
+	uint8_t *old = filled(1);
+	struct peer *a, *b = daemon_peer(d, NULL);
+	uint32_t itt;
+
+	want.immediate_data = true;
+	a = daemon_peer(d, &want);
+	cdb_rw(c.cdb, true, LBA, N_BLOCKS);
+	send_half(a, &c, &itt, 4096);
+	peer_expect_sense(a, itt, 0x5, 0x0e, 0x03);
+	for (unsigned i = 0; i < 32; i++)
+		peer_write(b, i * N_BLOCKS, N_BLOCKS, old);
+	peer_send_bytes(a, (const uint8_t *)c.data + 4096, LEN - 4096);
+	peer_ping(a, 7);
+	for (unsigned i = 0; i < 32; i++)
+		expect_content(b, i * N_BLOCKS, 1);
+}
+
+/* --- numbers --- */
+
+/* A command behind the failed one came first and waits for its number. */
+static void one_waits_behind_a_failed_command(struct daemon *d)
+{
+	struct peer_params want = peer_params_default();
+	struct peer_cmd c = {.write = true, .edtl = LEN, .data = filled(2), .data_len = LEN},
+			ready = {0};
+	struct peer_pdu bad, next;
+	struct peer *a;
+	uint32_t itt, waits;
+
+	want.immediate_data = true;
+	want.first_burst = 4096;
+	a = daemon_peer(d, &want);
+	cdb_rw(c.cdb, true, LBA, N_BLOCKS);
+	itt = peer_cmd_pdu(a, &bad, &c);
+	waits = peer_cmd_pdu(a, &next, &ready);
+	peer_send(a, &next);
+	peer_expect_nothing(a, 100);
+	peer_send(a, &bad);
+	for (unsigned i = 0; i < 2; i++) { /* in either order */
+		struct peer_pdu answer;
+		struct peer_status st;
+
+		peer_expect(a, &answer, PEER_RESPONSE);
+		peer_status_of(&answer, &st);
+		EXPECT(pdu_get(&answer, ITT) == (st.status ? itt : waits), "%s",
+			peer_describe(&answer));
+		EXPECT(!st.status || st.asc == 0x0c, "%s", peer_describe(&answer));
+	}
+	peer_ping(a, 7);
+}
+
+/* A command that waits for a lower number is aborted: its own number counts as received. */
+static void a_held_command_is_aborted(struct daemon *d)
+{
+	struct peer_cmd ready = {0};
+	struct peer *a = daemon_peer(d, NULL);
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct peer_pdu first, held;
+		uint32_t n = a->cmdsn, itt = peer_cmd_pdu(a, &first, &ready);
+		uint32_t held_itt = peer_cmd_pdu(a, &held, &ready);
+
+		peer_send(a, &held);
+		EXPECT_EQ(peer_expect_tmf(a, peer_send_tmf(a, ABORT_TASK, held_itt, n + 1)),
+			COMPLETE);
+		peer_send(a, &first);
+		peer_expect_good(a, itt);
+		peer_expect_good(a, peer_send_cmd(a, &ready));
+	}
+}
+
+/* The same by a reset that another asked for, with all the window held. */
+static void held_commands_are_reset(struct daemon *d)
+{
+	enum { N = 100 };
+	struct peer_cmd ready = {0};
+	struct peer *a = daemon_peer(d, NULL), *b = daemon_peer(d, NULL);
+	struct peer_pdu first, held;
+	uint32_t itt = peer_cmd_pdu(a, &first, &ready);
+
+	for (unsigned i = 0; i < N; i++) {
+		peer_cmd_pdu(a, &held, &ready);
+		peer_send(a, &held);
+	}
+	peer_ping(a, 7);
+	EXPECT_EQ(peer_expect_tmf(b, peer_send_tmf(b, LUN_RESET, PEER_NONE, 0)), COMPLETE);
+	peer_settle(b);
+	peer_send(a, &first);
+	peer_expect_sense(a, itt, 6, 0x29, 3); /* unit attention: the reset */
+	for (unsigned i = 0; i < 2 * N; i++)
+		peer_expect_good(a, peer_send_cmd(a, &ready));
+}
+
+/* Data that spoils a held command fails it; its number still counts. */
+static void a_held_command_fails(struct daemon *d)
+{
+	struct peer_params want = peer_params_default();
+	struct peer_cmd c = {.write = true, .more = true, .edtl = LEN}, ready = {0};
+	struct peer_r2t r = {.ttt = PEER_NONE};
+	struct peer_pdu first, held;
+	uint8_t *data = filled(2);
+	struct peer *a;
+	uint32_t itt;
+
+	want.initial_r2t = false;
+	a = daemon_peer(d, &want);
+	itt = peer_cmd_pdu(a, &first, &ready);
+	cdb_rw(c.cdb, true, LBA, N_BLOCKS);
+	r.itt = peer_cmd_pdu(a, &held, &c);
+	r.lun = a->lun;
+	peer_send(a, &held);
+	peer_send_data_out(a, &r, 5, 0, data, 4096, false); /* DataSN 5 is not the first */
+	peer_expect_sense(a, r.itt, 0xb, 0x4b, 0);
+	peer_send(a, &first);
+	peer_expect_good(a, itt);
+	for (unsigned i = 0; i < 200; i++)
+		peer_expect_good(a, peer_send_cmd(a, &ready));
+}
+
+/* --- a connection that ends --- */
+
+/* ... behind an abort in the same breath: the task that is to be settled goes with it. */
+static void abort_and_the_end_together(struct daemon *d)
+{
+	struct peer *a = daemon_peer(d, NULL);
+	uint8_t *data = filled(2);
+	struct peer_pdu pdu;
+	struct peer_r2t r;
+	uint32_t itt;
+
+	a->segment = 4096;
+	peer_write(
+		a, LBA, N_BLOCKS, data); /* so that the server knows how we cut, and looks ahead */
+	itt = peer_send_write(a, LBA, N_BLOCKS);
+	peer_expect_r2t(a, itt, &r);
+	peer_answer_part(a, &r, 0, data, 0, 16384);
+	peer_hold(a);
+	peer_send_tmf(a, ABORT_TASK, itt, a->cmdsn - 1);
+	peer_pdu(a, &pdu, PEER_NOP_OUT | PEER_IMMEDIATE, PEER_F, 0x77, NULL, 0);
+	pdu_set(&pdu, DATA_LEN, 0xffffff); /* more than any segment may have */
+	peer_send(a, &pdu);
+	peer_flush(a);
+	peer_expect_close(a);
+	daemon_settled(d);
+}
+
+/* ... by a byte behind the login request that would move it to another reactor. */
+static void more_behind_a_login_request(struct daemon *d)
+{
+	enum { N = 40 };
+
+	for (unsigned i = 0; i < N; i++) {
+		struct peer *p[4];
+
+		for (unsigned k = 0; k < 4; k++) {
+			char keys[600];
+
+			p[k] = daemon_connect(d);
+			snprintf(keys, sizeof(keys),
+				"InitiatorName=%s.%u\nTargetName=%s\nSessionType=Normal\n",
+				p[k]->initiator, k, p[k]->target);
+			peer_hold(p[k]);
+			peer_send_login(p[k], PEER_F, 1, 3, keys);
+			peer_send_bytes(p[k], "more", 4);
+			peer_flush(p[k]);
+		}
+		for (unsigned k = 0; k < 4; k++)
+			peer_reset(p[k]);
+	}
+	daemon_settled(d);
+}
+
+static const struct scene_case cases[] = {
+	CASE(immediate_data_of_a_failed_command, .ours = true),
+	CASE(immediate_data_of_a_bidirectional_command, .ours = true),
+	CASE(one_waits_behind_a_failed_command, .ours = true),
+	CASE(a_held_command_is_aborted, .ours = true),
+	CASE(held_commands_are_reset, .ours = true),
+	CASE(a_held_command_fails, .ours = true),
+	CASE(abort_and_the_end_together, .ours = true),
+	CASE(more_behind_a_login_request, .args = {"--threads", "2"}, .ours = true),
+};
+SCENES(cases)

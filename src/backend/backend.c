@@ -90,6 +90,19 @@ static bool way_down(struct backend_req *r)
 	return true;
 }
 
+/* SEEK_DATA finds nothing behind the last data (ENXIO); a system that does not know says EINVAL. */
+static void on_sought(struct io_disk *d, int64_t res)
+{
+	struct backend_req *r = container_of(d, struct backend_req, disk);
+	uint64_t size = r->b->info.size;
+
+	if (res >= 0)
+		r->found = MIN((uint64_t)res, size);
+	else
+		r->found = res == -ENXIO || d->kind == IO_HOLE ? size : d->off;
+	r->done(r, res < 0 && res != -ENXIO && res != -EINVAL && res != -EOPNOTSUPP ? (int)res : 0);
+}
+
 static void on_disk(struct io_disk *d, int64_t res)
 {
 	struct backend_req *r = container_of(d, struct backend_req, disk);
@@ -163,6 +176,11 @@ static enum io_disk_kind way_of(const struct backend_req *r)
 	return r->kind;
 }
 
+static bool is_seek(const struct backend_req *r)
+{
+	return r->kind == IO_DATA || r->kind == IO_HOLE;
+}
+
 static void piece_next(struct backend_req *r)
 {
 	struct io_disk *d = &r->disk;
@@ -173,7 +191,7 @@ static void piece_next(struct backend_req *r)
 		.fd = -1,
 		.off = r->off + r->moved,
 		.len = r->len - r->moved,
-		.done = on_disk,
+		.done = is_seek(r) ? on_sought : on_disk,
 	};
 	list_init(&d->link);
 	if (r->way == IO_WRITE && r->durable && backend_caps(r->b) & BACKEND_DURABLE)
@@ -191,7 +209,7 @@ static void check_request(const struct backend *b, const struct backend_req *r)
 	uint64_t end = r->off + r->len, len = 0;
 
 	check(r->done && end >= r->off && end <= b->info.size);
-	if (r->kind == IO_FLUSH)
+	if (r->kind == IO_FLUSH || r->kind == IO_DATA || r->kind == IO_HOLE)
 		return;
 	check(r->len && r->off % b->info.align_offset == 0);
 	check(end % b->info.align_offset == 0 || end == b->info.size);
@@ -215,7 +233,7 @@ void backend_io(struct backend *b, struct io *io, struct backend_req *r)
 	r->at_iov = 0;
 	r->skip = 0;
 	r->sync = false;
-	if (r->kind != IO_READ && r->kind != IO_FLUSH && !(caps & BACKEND_WRITE))
+	if (r->kind != IO_READ && r->kind != IO_FLUSH && !is_seek(r) && !(caps & BACKEND_WRITE))
 		end_later(r, -EROFS);
 	else if (r->kind == IO_FLUSH && !(caps & BACKEND_FLUSH))
 		end_later(r, 0);

@@ -6,6 +6,7 @@
  * size, alignment as the backend asked, capability present; and what every backend must keep: one completion.
  * The door splits what is too long for one call, finishes short transfers, makes writes durable on
  * backends that cannot do so by themselves, and where the backend cannot punch or zero it sends zeros.
+ * IO_DATA and IO_HOLE ask where content lies from `off` on (len means nothing); what cannot tell is all data.
  * Errors: negative errno of the machine in done(); -EROFS for a write to what may only be read. */
 #pragma once
 
@@ -52,6 +53,7 @@ struct backend_req {
 	struct iovec one;         /* the rest of that vector */
 	struct io_work later;
 	int error;
+	uint64_t found;           /* IO_DATA, IO_HOLE: where it begins, the size when nowhere */
 };
 
 struct backend_ops {

@@ -60,12 +60,14 @@ enum io_disk_kind {
 	IO_FLUSH,     /* fdatasync */
 	IO_PUNCH,     /* fallocate(PUNCH_HOLE | KEEP_SIZE), BLKDISCARD's zeroing kin on block devices */
 	IO_ZERO,      /* the range reads as zeros afterwards, allocated or not */
+	IO_DATA,      /* lseek(SEEK_DATA): res is where data begins, at off or behind */
+	IO_HOLE,      /* lseek(SEEK_HOLE) */
 };
 enum { IO_DURABLE = 1, IO_BLOCKDEV = 2 };
 
 /* A disk request, embedded by its owner; iov is borrowed until done. done runs exactly once.
- * res: bytes moved (may be short: at the end of the file, or past 1024 vectors), 0 for the others,
- * or negative errno. */
+ * res: bytes moved (may be short: at the end of the file, or past 1024 vectors), an offset, 0 for the
+ * others, or negative errno. */
 struct io_disk {
 	enum io_disk_kind kind;
 	unsigned flags;

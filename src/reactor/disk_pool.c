@@ -22,6 +22,11 @@ int disk_fallocate_mode(enum io_disk_kind kind)
 	       (kind == IO_PUNCH ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE);
 }
 
+int64_t disk_seek(const struct io_disk *d)
+{
+	return lseek(d->fd, (off_t)d->off, d->kind == IO_DATA ? SEEK_DATA : SEEK_HOLE);
+}
+
 static int64_t call(const struct io_disk *d)
 {
 	int n_iov = (int)MIN(d->n_iov, ENGINE_MAX_IOV);
@@ -37,6 +42,9 @@ static int64_t call(const struct io_disk *d)
 	case IO_PUNCH:
 	case IO_ZERO:
 		return fallocate(d->fd, disk_fallocate_mode(d->kind), (off_t)d->off, (off_t)d->len);
+	case IO_DATA:
+	case IO_HOLE:
+		return disk_seek(d);
 	}
 	errno = EINVAL;
 	return -1;

@@ -27,3 +27,5 @@ bool disk_pool_has_done(struct disk_pool *p);
 
 /* disk_fallocate_mode - of IO_PUNCH and IO_ZERO, on files and block devices alike. */
 int disk_fallocate_mode(enum io_disk_kind kind);
+/* disk_seek - IO_DATA and IO_HOLE: as lseek(2), errno included. */
+int64_t disk_seek(const struct io_disk *d);

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTOR = 512, FIRST_DISK = 1 << 20, SHORT_ONE_IN = 64, KINDS = IO_ZERO + 1 };
+enum { SECTOR = 512, FIRST_DISK = 1 << 20, SHORT_ONE_IN = 64, KINDS = IO_HOLE + 1 };
 
 struct sim_disk {
 	int number;
@@ -183,6 +183,11 @@ static void end_well(struct sim *s, struct request *q)
 	struct sim_disk *disk = q->disk;
 	bool moves = q->d->kind == IO_READ || q->d->kind == IO_WRITE;
 
+	if (q->d->kind == IO_DATA || q->d->kind == IO_HOLE) {
+		/* All of it is data. */
+		request_end(s, q, (int64_t)(q->d->kind == IO_DATA ? q->d->off : disk->size));
+		return;
+	}
 	if (q->d->kind == IO_FLUSH) {
 		for (uint64_t i = 0; i < disk->n_sectors; i++)
 			if (disk->dirty_since[i] && disk->dirty_since[i] < q->flush)
@@ -243,7 +248,7 @@ static uint64_t length_of(const struct io_disk *d)
 
 	if (d->kind == IO_PUNCH || d->kind == IO_ZERO)
 		return d->len;
-	if (d->kind == IO_FLUSH)
+	if (d->kind == IO_FLUSH || d->kind == IO_DATA || d->kind == IO_HOLE)
 		return 0;
 	for (unsigned i = 0; i < d->n_iov; i++)
 		len += d->iov[i].iov_len;

@@ -119,6 +119,25 @@ static void disk_short_at_the_end(struct world *w)
 	assert_int_equal(perform(w, IO_READ, 0, fd, WORLD_DISK + 5000, buf, sizeof(buf)), 0);
 }
 
+/* Where data and holes begin; who cannot tell says that all is data, or EINVAL. */
+static void disk_seek_data_and_holes(struct world *w)
+{
+	static char data[65536];
+	int fd = w->kind->disk(w);
+	int64_t hole, at;
+
+	memset(data, 'x', sizeof(data));
+	move(w, IO_WRITE, 0, fd, 65536, data, sizeof(data));
+	at = perform(w, IO_DATA, 0, fd, 0, NULL, 0);
+	if (at == -EINVAL)
+		return;
+	assert_true(at >= 0 && at <= 65536);
+	assert_int_equal(perform(w, IO_DATA, 0, fd, 70000, NULL, 0), 70000);
+	hole = perform(w, IO_HOLE, 0, fd, 70000, NULL, 0);
+	assert_true(hole >= 2 * 65536 && hole <= WORLD_DISK);
+	assert_int_equal(perform(w, IO_DATA, 0, 999999, 0, NULL, 0), -EBADF);
+}
+
 static void disk_errors(struct world *w)
 {
 	char buf[512] = {0};
@@ -201,6 +220,7 @@ int main(void)
 		WORLD_CASE(disk_write_and_read),
 		WORLD_CASE(disk_zero),
 		WORLD_CASE(disk_short_at_the_end),
+		WORLD_CASE(disk_seek_data_and_holes),
 		WORLD_CASE(disk_errors),
 		WORLD_CASE(disk_each_is_told_once),
 		WORLD_CASE(disk_request_from_its_own_end),

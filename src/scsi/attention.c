@@ -1,76 +1,61 @@
 /* attention.c - see attention.h. */
-#include <errno.h>
-#include <stdlib.h>
 #include "attention.h"
 #include "check.h"
 
-struct attention {
-	struct list link;
-	const struct lu *lu;
-	enum sense why;
+static const enum sense senses[N_ATTENTIONS] = {
+#define ATTENTION(e, sense) [ATTENTION_##e] = SENSE_##sense,
+#include "attention.tbl"
+#undef ATTENTION
 };
 
-int attention_raise(struct nexus *n, const struct lu *lu, enum sense why)
-{
-	struct attention *a;
+_Static_assert(N_ATTENTIONS <= 32, "a bit each");
 
-	list_for_each (l, &n->ua) {
-		a = list_entry(l, struct attention, link);
-		if (a->lu == lu && a->why == why)
-			return 0;
-	}
-	a = malloc(sizeof(*a));
-	if (!a)
-		return -ENOMEM;
-	*a = (struct attention){.lu = lu, .why = why};
-	list_push_back(&n->ua, &a->link);
-	return 0;
+void attention_raise(struct nexus *n, const struct lu *lu, enum attention why)
+{
+	if (lu->lun < n->n_lus)
+		atomic_fetch_or(&n->lus[lu->lun].attentions, 1u << why);
 }
 
-static enum sense report(struct attention *a)
+void attention_raise_all(const struct lu *lu, enum attention why, const struct nexus *but)
 {
-	enum sense why = a->why;
+	struct lu_map *m = lu->map;
 
-	list_remove(&a->link);
-	free(a);
-	return why;
+	if (!m)
+		return;
+	pthread_mutex_lock(&m->lock);
+	list_for_each (l, &m->nexuses) {
+		struct nexus *n = list_entry(l, struct nexus, link);
+
+		if (n != but)
+			attention_raise(n, lu, why);
+	}
+	pthread_mutex_unlock(&m->lock);
 }
 
 enum sense attention_take(struct nexus *n, const struct lu *lu)
 {
-	list_for_each (l, &n->ua) {
-		struct attention *a = list_entry(l, struct attention, link);
+	_Atomic uint32_t *waits = lu->lun < n->n_lus ? &n->lus[lu->lun].attentions : NULL;
+	uint32_t seen = waits ? atomic_load(waits) : 0;
+	unsigned first;
 
-		if (a->lu == lu)
-			return report(a);
-	}
-	return SENSE_NONE;
+	if (!seen)
+		return SENSE_NONE;
+	/* Only the nexus's own reactor takes: the bit stays until it is cleared here. */
+	first = (unsigned)__builtin_ctz(seen);
+	atomic_fetch_and(waits, ~(1u << first));
+	return senses[first];
 }
 
 unsigned attention_pending(const struct nexus *n, const struct lu *lu, enum sense *whyp)
 {
-	unsigned count = 0;
+	uint32_t seen = lu->lun < n->n_lus ? atomic_load(&n->lus[lu->lun].attentions) : 0;
 
-	*whyp = SENSE_NONE;
-	list_for_each (l, &n->ua) {
-		const struct attention *a = list_entry(l, struct attention, link);
-
-		if (a->lu == lu && !count++)
-			*whyp = a->why;
-	}
-	return count;
+	*whyp = seen ? senses[__builtin_ctz(seen)] : SENSE_NONE;
+	return (unsigned)__builtin_popcount(seen);
 }
 
-void scsi_nexus_lost(struct nexus *n)
+void attention_clear(struct nexus *n, enum attention why)
 {
-	for (unsigned i = 0; i < n->luns->n; i++) {
-		if (n->luns->lu[i])
-			(void)attention_raise(n, n->luns->lu[i], SENSE_NEXUS_LOSS);
-	}
-}
-
-void attention_clear(struct nexus *n)
-{
-	while (!list_empty(&n->ua))
-		report(list_first(&n->ua, struct attention, link));
+	for (unsigned i = 0; i < n->n_lus; i++)
+		atomic_fetch_and(&n->lus[i].attentions, ~(1u << why));
 }

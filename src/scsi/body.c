@@ -1,34 +1,12 @@
 /* body.c - a nexus's bodies: taken by commands, given back, and outlived by calls on their way.
  *
  * The hard part is who may still call whom. A body can be named by the arena's wait (its fn runs on
- * any thread and posts), by a deferred kick, by a post for the next step. They are counted in
- * n_calls; a body released while some are on their way is no command's any more (cmd is NULL), and
- * the last of them frees it. */
+ * any thread and posts), by a deferred kick, by a post for the next step, by a save or a sweep.
+ * They are counted in n_calls; a body released while some are on their way is no command's any more
+ * (cmd is NULL), and the last of them frees it. */
 #include <stdlib.h>
-#include "attention.h"
 #include "body.h"
 #include "check.h"
-
-/* --- nexus --- */
-
-void nexus_init(struct nexus *n)
-{
-	list_init(&n->ua);
-	list_init(&n->waiting);
-	list_init(&n->spare);
-}
-
-void nexus_deinit(struct nexus *n)
-{
-	struct list *l;
-
-	if (!n->spare.next)
-		return; /* never initialised */
-	check(list_empty(&n->waiting));
-	attention_clear(n);
-	while ((l = list_pop(&n->spare)))
-		free(list_entry(l, struct scsi_body, link));
-}
 
 /* --- bodies --- */
 
@@ -64,6 +42,9 @@ struct scsi_body *body_take(struct scsi_cmd *c)
 	b->lba = b->off = b->len = 0;
 	b->data = NULL;
 	b->data_len = 0;
+	b->found = NULL;
+	b->detach = NULL;
+	b->sweeping = false;
 	return b;
 }
 

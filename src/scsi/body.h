@@ -25,7 +25,7 @@ struct scsi_body {
 	struct scsi_cmd *cmd;    /* NULL: released while calls were on their way */
 	struct list link;        /* nexus->spare, or nexus->waiting */
 	struct io *home;         /* cmd->io; read by room_on_pages() on any thread */
-	unsigned n_calls;        /* posts and waits on their way that name this body */
+	unsigned n_calls;        /* posts, waits and saves on their way that name this body */
 	bool busy;               /* op is under way */
 	bool aborting;
 	bool in_abort;           /* inside scsi_abort(): done must not come from there */
@@ -45,10 +45,20 @@ struct scsi_body {
 	struct io_work kick;     /* another landing of this nexus was given back */
 	struct io_work next;     /* the next step, or the end that scsi_abort() put off */
 
+	/* commands that change what is kept, or what others may do (persist.c, sanitize.c) */
+	struct keep_waiter keep;
+	struct scsi_sweep sweep;
+	bool sweeping; /* it waits for other commands */
+	void *found;   /* their own */
+	/* detach - scsi_abort() of a command that waits for something that goes on without it: ends it,
+	 * with cmd_done() */
+	void (*detach)(struct scsi_cmd *);
+
 	/* commands with a cursor (cmd_run) */
 	bool (*step)(struct scsi_cmd *);
 	bool (*stepped)(struct scsi_cmd *, int end);
 	bool inside, came;
+	bool compares; /* verify.c: with what came, and not only readable */
 	int end;
 	uint64_t cursor;
 
@@ -63,13 +73,15 @@ struct scsi_body {
 /* --- bodies (body.c) --- */
 struct scsi_body *body_take(struct scsi_cmd *c); /* NULL: no memory */
 void body_give(struct scsi_body *b, struct nexus *n);
-/* body_called - a call that was on its way is here; false: it came too late, the command is gone. */
+/* body_called - a call that was on its way is here; false: it came too late, the command is gone.
+ */
 bool body_called(struct scsi_body *b);
 void cmd_on_next(struct io_work *w);
 
 /* --- places for data-out (room.c) --- */
 void room_drop(struct scsi_cmd *c); /* the landing, when there is one, and all waiting for it */
-/* room_kick - pages of this nexus may have come back: the command that waits longest tries again. */
+/* room_kick - pages of this nexus may have come back: the command that waits longest tries again.
+ */
 void room_kick(struct nexus *n);
 void room_on_pages(struct arena_wait *w); /* any thread */
 void room_on_posted(struct io_work *w);
@@ -104,6 +116,9 @@ void cmd_run(struct scsi_cmd *c);
 void cmd_stepped(struct vol_op *op, int end);
 
 /* --- the end --- */
+/* cmd_keep - the command has changed something of what is kept (keep.h): it ends when that is
+ * durable. */
+void cmd_keep(struct scsi_cmd *c);
 void cmd_done(struct scsi_cmd *c);
 /* cmd_end - with what an operation of the volume ended in: 0, VOL_ or -errno; `machine` names the
  * machine's error for this kind of command (an unreadable or an unwritable medium). */

@@ -4,12 +4,13 @@
 #include "cdb.h"
 #include "check.h"
 #include "lun.h"
+#include "sanitize.h"
 #include "sense.h"
 
 #define M(...) .len = 1 + sizeof((uint8_t[]){__VA_ARGS__}), .mask = {0xff, __VA_ARGS__}
 
 const struct scsi_opcode cdb_rows[N_CDB_ROWS] = {
-#define CDB(e, nm, o, s, p, x, d, cf, ro, stop, nolu, u, t, secs, bits)                            \
+#define CDB(e, nm, o, s, p, x, d, cf, ro, st, ac, nolu, u, w, secs, bits)                          \
 	[CDB_ROW_##e] = {.name = nm,                                                               \
 		.op = o,                                                                           \
 		.sa = (s) < 0 ? 0 : (s)&0x1f,                                                      \
@@ -19,10 +20,11 @@ const struct scsi_opcode cdb_rows[N_CDB_ROWS] = {
 		.data = CDB_##d,                                                                   \
 		.conflict = CONFLICT_##cf,                                                         \
 		.on_ro = ro,                                                                       \
-		.when_stopped = stop,                                                              \
+		.state = STATE_##st,                                                               \
+		.access = ACCESS_##ac,                                                             \
 		.no_lu = nolu,                                                                     \
 		.ua = u,                                                                           \
-		.thin = t,                                                                         \
+		.on = ON_##w,                                                                      \
 		.seconds = secs,                                                                   \
 		bits},
 #include "cdb.tbl"
@@ -64,7 +66,14 @@ bool cdb_has_actions(uint8_t op)
 
 bool cdb_on_lu(const struct scsi_opcode *row, const struct lu *lu)
 {
-	return !row->thin || !lu || lu->thin;
+	switch (row->on) {
+	case ON_THIN:
+		return !lu || lu->thin;
+	case ON_ATOMIC:
+		return !lu || lu->max_atomic;
+	default:
+		return true;
+	}
 }
 
 const struct scsi_opcode *cdb_find(const struct lu *lu, uint8_t op, unsigned sa, bool *opp)
@@ -76,13 +85,13 @@ const struct scsi_opcode *cdb_find(const struct lu *lu, uint8_t op, unsigned sa,
 	for (; i < N_CDB_ROWS && cdb_rows[i].op == op; i++) {
 		const struct scsi_opcode *row = &cdb_rows[i];
 
-		if (!cdb_on_lu(row, lu)) {
-			if (opp)
-				*opp = false;
-			return NULL;
-		}
-		if (!row->has_sa || row->sa == sa)
+		if (row->has_sa && row->sa != sa)
+			continue;
+		if (cdb_on_lu(row, lu))
 			return row;
+		if (opp)
+			*opp = row->has_sa; /* other service actions are there */
+		return NULL;
 	}
 	return NULL;
 }
@@ -135,35 +144,101 @@ bool cdb_check(struct scsi_cmd *c)
 		return false;
 	else if (c->lu && c->lu->ro && !c->row->on_ro)
 		sense_set(c, SENSE_WRITE_PROTECTED);
+	else if (c->attr > ATTR_HEAD_OF_QUEUE) /* SAM-5 8.9: no ACA condition, so no ACA task */
+		sense_set(c, SENSE_INVALID_MESSAGE);
 	else
 		return true;
 	return false;
 }
 
-/* The order is SAM-5's and SPC-4's: a unit attention before all else (SAM-5 5.14), then what the
- * CDB was found to lack at arrival, then the state of the unit. Unit attentions are reported
- * nowhere else. */
+static bool passes_unavailable(const struct scsi_opcode *row)
+{
+	return row->access == ACCESS_ALWAYS;
+}
+
+static bool passes_standby(const struct scsi_opcode *row)
+{
+	return row->access != ACCESS_ACTIVE;
+}
+
+static bool passes_sanitize(const struct scsi_opcode *row)
+{
+	return row->state == STATE_ALWAYS;
+}
+
+static bool passes_not_ready(const struct scsi_opcode *row)
+{
+	return row->state != STATE_READY;
+}
+
+/* SBC-3 4.11.3: another sanitize operation, or EXIT FAILURE MODE, is the way out. */
+static bool passes_failed(const struct scsi_opcode *row)
+{
+	return row->state != STATE_READY || row->execute == sanitize_execute;
+}
+
+static bool passes_protected(const struct scsi_opcode *row)
+{
+	return row->on_ro;
+}
+
+/* in_the_way - something about the unit is special: may this command pass all the same? */
+static bool in_the_way(struct scsi_cmd *c, uint32_t state)
+{
+	static const struct {
+		uint32_t bit;
+		enum sense why;
+		bool (*passes)(const struct scsi_opcode *row);
+	} rows[] = {
+		/* the first that holds is told */
+		{LU_UNAVAILABLE, SENSE_UNAVAILABLE, passes_unavailable},
+		{LU_STANDBY, SENSE_STANDBY, passes_standby},
+		{LU_SANITIZING, SENSE_SANITIZING, passes_sanitize},
+		{LU_EJECTED, SENSE_MEDIUM_NOT_PRESENT, passes_not_ready},
+		{LU_STOPPED, SENSE_LUN_STOPPED, passes_not_ready},
+		{LU_SANITIZE_FAILED, SENSE_SANITIZE_FAILED, passes_failed},
+		{LU_PROTECTED, SENSE_SOFTWARE_PROTECTED, passes_protected},
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!(state & rows[i].bit) || rows[i].passes(c->row))
+			continue;
+		if (rows[i].bit == LU_SANITIZING)
+			sense_progress(c, rows[i].why, sanitize_progress(c->lu));
+		else
+			sense_set(c, rows[i].why);
+		return false;
+	}
+	return true;
+}
+
+/* The order is SAM-5's and SPC-4's: a unit attention before all else (SAM-5 5.14), then a
+ * reservation (5.3.1), then what the CDB was found to lack at arrival, then the state of the unit.
+ * Unit attentions are reported nowhere else. */
 bool cdb_check_state(struct scsi_cmd *c)
 {
 	const struct scsi_opcode *row = c->row;
+	struct lu *l = c->lu;
+	uint32_t state;
 
-	if (c->lu && (!row || row->ua)) {
-		enum sense why = attention_take(c->nexus, c->lu);
+	if (!l)
+		return c->status == SCSI_GOOD;
+	if (unlikely(attention_waits(c->nexus, l)) && (!row || row->ua)) {
+		enum sense why = attention_take(c->nexus, l);
 
 		if (why != SENSE_NONE) {
 			sense_set(c, why);
 			return false;
 		}
+	}
+	state = lu_state(l) & LU_IN_THE_WAY;
+	if (unlikely(state & LU_RESERVED) && row &&
+		reserve_conflict(l, c->nexus, c->cdb, row->conflict)) {
+		c->status = SCSI_RESERVATION_CONFLICT;
+		c->sense_len = 0;
+		return false;
 	}
 	if (c->status != SCSI_GOOD)
 		return false;
-	if (c->lu && !row->when_stopped) {
-		enum sense why = lu_not_ready(c->lu);
-
-		if (why != SENSE_NONE) {
-			sense_set(c, why);
-			return false;
-		}
-	}
-	return true;
+	return likely(!(state & ~LU_RESERVED)) || in_the_way(c, state);
 }

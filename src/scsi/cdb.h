@@ -15,9 +15,26 @@ struct lu;
 
 enum cdb_data { CDB_NONE, CDB_IN, CDB_OUT };
 
-/* What a reservation of another nexus does to it (SPC-4 table 65, SBC-3 table 13): nothing; refuses
- * it when reads are excluded too; refuses it when writes are. */
-enum cdb_conflict { CONFLICT_NEVER, CONFLICT_READ, CONFLICT_WRITE };
+/* What a reservation of another nexus does to it (SPC-4 table 65, SBC-3 table 13, SPC-2 5.5.1):
+ * nothing at all; only that of RESERVE refuses it; so does one that excludes readers; so does one
+ * that excludes writers. Then four with rules of their own (reserve.c). */
+enum cdb_conflict {
+	CONFLICT_NEVER,
+	CONFLICT_RESERVE,
+	CONFLICT_READ,
+	CONFLICT_WRITE,
+	CONFLICT_TAKE,	  /* RESERVE */
+	CONFLICT_RELEASE, /* RELEASE */
+	CONFLICT_START,	  /* START STOP UNIT */
+	CONFLICT_PREVENT, /* PREVENT ALLOW MEDIUM REMOVAL */
+};
+
+/* What it asks of the unit: a medium that is ready; nothing, so that one that is stopped or has no
+ * medium answers it too; and not even that no sanitize operation is under way (SBC-3 4.11.2). */
+enum cdb_state { STATE_READY, STATE_ANY, STATE_ALWAYS };
+
+/* In which asymmetric access states of its target port group it is taken (SPC-4 5.15.2.4). */
+enum cdb_access { ACCESS_ACTIVE, ACCESS_STANDBY, ACCESS_ALWAYS };
 
 /* clang-format off */
 struct scsi_opcode {
@@ -30,10 +47,12 @@ struct scsi_opcode {
 	enum cdb_data data;
 	enum cdb_conflict conflict;
 	bool on_ro;                 /* allowed on a write-protected unit */
-	bool when_stopped;          /* allowed when stopped, or without a medium */
+	enum cdb_state state;
+	enum cdb_access access;
 	bool no_lu;                 /* answered for a LUN that is not there (SPC-4 5.10) */
 	bool ua;                    /* a pending unit attention is reported instead (SAM-5 5.14) */
-	bool thin;                  /* exists only on thinly provisioned units */
+	enum { ON_ALL, ON_THIN, ON_ATOMIC } on; /* units it exists on: all; thinly provisioned ones; ones
+						 * that promise writes without tearing */
 	uint16_t seconds;           /* recommended timeout */
 	uint8_t mask[SCSI_CDB_MAX]; /* bits that mean something; [0] is the opcode itself */
 };
@@ -81,6 +100,12 @@ static inline struct cdb_range cdb_range(const uint8_t *cdb)
 	default:
 		return (struct cdb_range){get_be64(cdb + 2), get_be32(cdb + 10), 2, 10};
 	}
+}
+
+/* cdb_range_atomic - WRITE ATOMIC(16): its length has two bytes, behind the atomic boundary. */
+static inline struct cdb_range cdb_range_atomic(const uint8_t *cdb)
+{
+	return (struct cdb_range){get_be64(cdb + 2), get_be16(cdb + 12), 2, 12};
 }
 
 static inline bool cdb_fua(const uint8_t *cdb)

@@ -253,6 +253,26 @@ void cmd_end(struct scsi_cmd *c, int end, enum sense machine)
 	cmd_done(c);
 }
 
+static void on_kept(struct keep_waiter *w, int error)
+{
+	struct scsi_body *b = container_of(w, struct scsi_body, keep);
+
+	if (!body_called(b))
+		return;
+	if (error)
+		sense_set(b->cmd, SENSE_INTERNAL_FAILURE);
+	cmd_done(b->cmd);
+}
+
+void cmd_keep(struct scsi_cmd *c)
+{
+	struct scsi_body *b = c->body;
+
+	b->n_calls++;
+	b->keep.kept = on_kept;
+	keep_save(c->lu, c->io, &b->keep);
+}
+
 bool scsi_abort(struct scsi_cmd *c)
 {
 	struct scsi_body *b = c->body;
@@ -263,6 +283,8 @@ bool scsi_abort(struct scsi_cmd *c)
 		b->in_abort = true;
 		if (b->busy)
 			volume_cancel(&b->op);
+		else if (b->detach)
+			b->detach(c);
 		b->in_abort = false;
 		return false;
 	case SCSI_PREPARED:
@@ -274,6 +296,11 @@ bool scsi_abort(struct scsi_cmd *c)
 	default:
 		return true;
 	}
+}
+
+bool scsi_waits(const struct scsi_cmd *c)
+{
+	return c->state == SCSI_RUNNING && c->body->sweeping;
 }
 
 static void end_prepared(struct scsi_cmd *c)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "be.h"
@@ -47,6 +48,18 @@ static int teardown(void **state)
 #define NONE(lun, cdb)		 rig_run(&rig, lun, cdb, false, false, 0, NULL)
 #define IN(lun, cdb, room)	 rig_run(&rig, lun, cdb, true, false, room, NULL)
 #define OUT(lun, cdb, from, len) rig_run(&rig, lun, cdb, false, true, len, from)
+/* AS_OTHER - the same by the other nexus */
+#define AS_OTHER(command)                                                                          \
+	do {                                                                                       \
+		rig.as_other = true;                                                               \
+		command;                                                                           \
+		rig.as_other = false;                                                              \
+	} while (0)
+#define CONFLICT(command)                                                                          \
+	do {                                                                                       \
+		command;                                                                           \
+		assert_int_equal(rig.last.status, SCSI_RESERVATION_CONFLICT);                      \
+	} while (0)
 #define GOOD(command)                                                                              \
 	do {                                                                                       \
 		command;                                                                           \

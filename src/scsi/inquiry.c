@@ -56,6 +56,7 @@ static void standard(struct scsi_cmd *c)
 	p[2] = 0x06; /* SPC-4 */
 	p[3] = 0x12; /* HISUP: LUNs as in SAM-5; response data format 2 */
 	p[4] = STANDARD_LEN - 5;
+	p[5] = 0x30; /* TPGS: implicit and explicit */
 	p[7] = 0x02; /* CMDQUE */
 	memcpy(p + 8, vendor, 8);
 	memcpy(p + 16, product, 16);
@@ -140,6 +141,41 @@ static uint32_t vpd_identification(const struct scsi_cmd *c, uint8_t *p)
 	return len;
 }
 
+/* Management network addresses (SPC-4 7.8.9): none. */
+static uint32_t vpd_addresses(const struct scsi_cmd *c, uint8_t *p)
+{
+	return 0;
+}
+
+/* Extended INQUIRY data (SPC-4 7.8.7); the bytes' numbers are the page's. */
+static uint32_t vpd_extended(const struct scsi_cmd *c, uint8_t *p)
+{
+	uint8_t *page = p - 4;
+
+	page[5] = 0x07; /* HEADSUP, ORDSUP, SIMPSUP */
+	page[7] = 0x01; /* LUICLR */
+	page[13] = SCSI_SENSE_MAX;
+	return 0x3c;
+}
+
+/* Mode page policy (SPC-4 7.8.10): every page is shared by all nexuses. */
+static uint32_t vpd_mode_policy(const struct scsi_cmd *c, uint8_t *p)
+{
+	p[0] = 0x3f;
+	p[1] = 0xff;
+	return 4;
+}
+
+/* SCSI ports (SPC-4 7.8.14): the one that this nexus came by. */
+static uint32_t vpd_ports(const struct scsi_cmd *c, uint8_t *p)
+{
+	uint32_t len = put_name(p + 12, OF_PORT, c->nexus->target);
+
+	put_be16(p + 2, c->nexus->port);
+	put_be16(p + 10, (uint16_t)len);
+	return 12 + len;
+}
+
 /* Block limits (SBC-3 6.6.4); the bytes' numbers are the page's. */
 static uint32_t vpd_limits(const struct scsi_cmd *c, uint8_t *p)
 {
@@ -155,6 +191,7 @@ static uint32_t vpd_limits(const struct scsi_cmd *c, uint8_t *p)
 	put_be32(page + 28, l->thin ? (uint32_t)LU_GRAIN >> l->shift : 0);
 	page[32] = l->thin ? 0x80 : 0; /* UGAVALID: grains begin at LBA 0 */
 	put_be64(page + 36, LU_MAX_SAME);
+	put_be32(page + 44, l->max_atomic >> l->shift);
 	return 0x3c;
 }
 
@@ -163,6 +200,8 @@ static uint32_t vpd_limits(const struct scsi_cmd *c, uint8_t *p)
 static uint32_t vpd_characteristics(const struct scsi_cmd *c, uint8_t *p)
 {
 	put_be16(p, c->lu->rotates ? 0 : 1);
+	if (c->lu->thin)
+		p[3] = 0x50; /* WABEREQ, WACEREQ: reads after an erase end well */
 	return 0x3c;
 }
 
@@ -173,6 +212,8 @@ static uint32_t vpd_provisioning(const struct scsi_cmd *c, uint8_t *p)
 		p[1] = 0xe4; /* LBPU, LBPWS, LBPWS10, LBPRZ */
 		p[2] = 0x02; /* thin */
 	}
+	if (lu_counts_resources(c->lu))
+		p[0] = (uint8_t)(LU_RESOURCE_SHIFT - c->lu->shift); /* threshold exponent */
 	return 4;
 }
 
@@ -185,6 +226,10 @@ static const struct vpd_page {
 	{0x00, true, vpd_supported},
 	{0x80, false, vpd_serial},
 	{0x83, false, vpd_identification},
+	{0x85, false, vpd_addresses},
+	{0x86, false, vpd_extended},
+	{0x87, false, vpd_mode_policy},
+	{0x88, false, vpd_ports},
 	{0xb0, false, vpd_limits},
 	{0xb1, false, vpd_characteristics},
 	{0xb2, false, vpd_provisioning},

@@ -2,8 +2,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "attention.h"
+#include "body.h"
 #include "check.h"
 #include "lun.h"
+#include "medium.h"
+#include "mode.h"
+#include "sanitize.h"
 
 /* One level, by peripheral or flat space addressing; anything deeper is nobody's (SAM-5 4.7.6, 4.7.7). A bus other
  * than 0 is one level deeper by the book, but libiscsi (1.19, and QEMU with it) puts the number of a URL into the
@@ -32,10 +37,31 @@ struct lu *lu_at(const struct nexus *n, uint64_t lun)
 	return n->luns->lu[flat];
 }
 
+static void parts_deinit(struct lu *l)
+{
+	keep_deinit(l);
+	sanitize_deinit(l);
+	reserve_deinit(&l->reserve);
+}
+
+static int parts_init(struct lu *l, const struct lu_params *p)
+{
+	int r;
+
+	reserve_init(&l->reserve);
+	r = sanitize_init(l);
+	if (!r)
+		r = keep_init(l, p->store, p->record, p->record_len);
+	if (r)
+		parts_deinit(l);
+	return r;
+}
+
 int lu_new(struct lu **lp, const struct lu_params *p)
 {
 	const struct backend_info *info = volume_backend_info(p->volume);
 	struct lu *l;
+	int r;
 
 	if ((p->block != 512 && p->block != 4096) || p->physical < p->block || p->lun >= 16384 ||
 		p->physical & (p->physical - 1) || volume_size(p->volume) < p->block)
@@ -57,7 +83,15 @@ int lu_new(struct lu **lp, const struct lu_params *p)
 	l->removable = p->removable;
 	l->thin = !info || info->caps & BACKEND_PUNCH;
 	l->rotates = info && info->caps & BACKEND_ROTATES;
+	l->max_atomic = info ? (uint32_t)MIN(info->max_atomic, LU_MAX_TRANSFER) : LU_MAX_ATOMIC_RAM;
 	memcpy(l->uuid, p->uuid, sizeof(l->uuid));
+	l->host = p->host;
+	r = parts_init(l, p);
+	if (r) { /* the volume, and the store, stay the caller's */
+		free(l->target);
+		free(l);
+		return r;
+	}
 	*lp = l;
 	return 0;
 }
@@ -66,6 +100,7 @@ struct lu *lu_free(struct lu *l)
 {
 	if (!l)
 		return NULL;
+	parts_deinit(l);
 	volume_free(l->volume);
 	free(l->target);
 	free(l);
@@ -77,18 +112,43 @@ struct volume *lu_volume(const struct lu *l)
 	return l->volume;
 }
 
+void lu_start(struct lu *l, struct io *io)
+{
+	sanitize_resume(l, io);
+}
+
+bool lu_leave(struct lu *l, struct io *io)
+{
+	return sanitize_leave(l, io);
+}
+
+/* SAM-5 6.3.3: a reset ends what RESERVE and PREVENT ALLOW MEDIUM REMOVAL began, and the mode pages
+ * are as saved; persistent reservations and a sanitize operation stay. */
 void lu_reset(struct lu *l)
 {
 	volume_gen_next(l->volume);
+	reserve_forget(l, NULL);
+	medium_allow(l);
+	mode_reset(l);
+	attention_raise_all(l, ATTENTION_RESET, NULL);
 }
 
-enum sense lu_not_ready(const struct lu *l)
+bool lu_task_aborted(const struct lu *l)
 {
-	if (atomic_load_explicit(&l->ejected, memory_order_acquire))
-		return SENSE_MEDIUM_NOT_PRESENT;
-	if (atomic_load_explicit(&l->stopped, memory_order_acquire))
-		return SENSE_LUN_STOPPED;
-	return SENSE_NONE;
+	return lu_state(l) & LU_TAS;
+}
+
+void lu_commands_cleared(const struct lu *l, struct nexus *n)
+{
+	attention_raise(n, l, ATTENTION_COMMANDS_CLEARED);
+}
+
+int lu_sweep(struct scsi_sweep *s)
+{
+	if (s->lu->host)
+		return s->lu->host->sweep(s->lu->host, s);
+	s->done(s);
+	return 0;
 }
 
 uint32_t lu_max_unmap(const struct lu *l)

@@ -1,15 +1,39 @@
 /* lun.h - a logical unit: what SCSI adds to a volume.
  *
- * Threads: one unit is used by all reactors at once. What is fixed at start is plain; what commands
- * change (stopped, ejected) is atomic, read where it decides and by nobody twice for one decision.
+ * Threads: one unit is used by all reactors at once. What is fixed at start is plain. What commands
+ * look at before they run is one atomic word, `state`, so that a unit with nothing special about it
+ * costs one load; what stands behind a bit has a lock of its own (reserve.h, keep.h, sanitize.h).
  */
 #pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "keep.h"
+#include "reserve.h"
 #include "scsi.h"
 #include "volume.h"
+
+struct sanitize;
+
+enum lu_state {
+	LU_STOPPED = 1 << 0,	     /* START STOP UNIT; fixed disks only */
+	LU_EJECTED = 1 << 1,	     /* removable ones only */
+	LU_PROTECTED = 1 << 2,	     /* SWP of the control mode page */
+	LU_RESERVED = 1 << 3,	     /* somebody holds a reservation (reserve.h) */
+	LU_SANITIZING = 1 << 4,	     /* sanitize.h */
+	LU_SANITIZE_FAILED = 1 << 5, /* and nothing was done about it yet */
+	LU_NOT_OPTIMIZED = 1 << 6,   /* its target port group (alua.c): these three */
+	LU_STANDBY = 1 << 7,
+	LU_UNAVAILABLE = 1 << 8,
+	/* Those do not stand in the way of a command: */
+	LU_D_SENSE = 1 << 16, /* descriptor format sense data */
+	LU_TAS = 1 << 17,     /* TASK ABORTED status */
+};
+enum {
+	LU_IN_THE_WAY = LU_STOPPED | LU_EJECTED | LU_PROTECTED | LU_RESERVED | LU_SANITIZING |
+			LU_SANITIZE_FAILED | LU_STANDBY | LU_UNAVAILABLE
+};
 
 struct lu {
 	struct volume *volume;
@@ -20,9 +44,16 @@ struct lu {
 	bool ro, removable;
 	bool thin; /* what is unmapped takes no room, and reads as zeros */
 	bool rotates;
+	uint32_t max_atomic; /* bytes of WRITE ATOMIC; 0: there is no such command */
 	uint8_t uuid[16];
-	atomic_bool stopped; /* START STOP UNIT; fixed disks only */
-	atomic_bool ejected; /* removable ones only */
+	struct lu_map *map;
+	struct scsi_host *host;
+	_Atomic uint32_t state;
+	struct reserve reserve;
+	struct keep keep;
+	struct sanitize *sanitize;
+	_Atomic uint32_t saved_mode; /* LU_ bits as saved by MODE SELECT */
+	struct nexus_lu past;	     /* statistics of nexuses that are gone; under map->lock */
 };
 
 static inline uint64_t lu_n_blocks(const struct lu *l)
@@ -30,10 +61,23 @@ static inline uint64_t lu_n_blocks(const struct lu *l)
 	return volume_size(l->volume) >> l->shift;
 }
 
+static inline uint32_t lu_state(const struct lu *l)
+{
+	return atomic_load_explicit(&l->state, memory_order_acquire);
+}
+
+static inline void lu_state_set(struct lu *l, uint32_t bits, bool on)
+{
+	if (on)
+		atomic_fetch_or(&l->state, bits);
+	else
+		atomic_fetch_and(&l->state, ~bits);
+}
+
 /* lu_at - the unit that this nexus sees at the wire's LUN; NULL: none. */
 struct lu *lu_at(const struct nexus *n, uint64_t lun);
-/* lu_not_ready - why commands that need the medium cannot have it; SENSE_NONE: they can. */
-enum sense lu_not_ready(const struct lu *l);
+/* lu_sweep - host->sweep(), or what that comes to without a host: done at once, from inside. */
+int lu_sweep(struct scsi_sweep *s);
 
 /* Limits shown in VPD B0 and kept by the handlers, in blocks. */
 enum {
@@ -45,5 +89,13 @@ enum {
 	LU_MAX_UNMAP_DESCRIPTORS = 256,
 	LU_MAX_SAME = 32767,
 	LU_MAX_COMPARE = 255,
+	LU_MAX_ATOMIC_RAM =
+		1 << 20, /* bytes: what a commit shows at one moment, and RAM promises no more */
 };
 uint32_t lu_max_unmap(const struct lu *l);
+/* The unit in which VPD B2 and the log page count what a thin unit has taken, where it knows. */
+enum { LU_RESOURCE_SHIFT = 20 };
+static inline bool lu_counts_resources(const struct lu *l)
+{
+	return l->thin && !volume_backend_info(l->volume);
+}

@@ -1,65 +1,168 @@
-/* mode.c - MODE SENSE (SPC-4 6.13, 6.14) and the mode pages, one row each.
+/* mode.c - the mode pages, one row each, and MODE SENSE (SPC-4 6.13, 6.14).
  *
- * Nothing can be changed so far, so that the changeable values of every page are zeros, and
- * defaults are the current values. */
+ * What can be changed is a bit of the unit's state, and a row of `changeable`; everything else of a
+ * page is as fill() says. Pages are shared by all nexuses (VPD 87 says so). */
 #include <string.h>
 #include "be.h"
 #include "body.h"
 #include "check.h"
+#include "mode.h"
 
-struct mode_page {
-	uint8_t code, sub;
-	uint8_t len; /* with its two bytes of header; four, when it has a subpage code */
-	void (*fill)(const struct lu *l, uint8_t *p);
-};
+/* SBC-3 6.4.7: nothing is corrected, relocated or retried here; below us somebody does. */
+static void fill_recovery(uint8_t *p) {}
+
+/* SPC-4 7.5.13: limits of buses that can disconnect. */
+static void fill_disconnect(uint8_t *p) {}
 
 /* SBC-3 6.4.5. WCE is 0: a write is acknowledged when it is as durable as the unit makes it. */
-static void fill_caching(const struct lu *l, uint8_t *p) {}
+static void fill_caching(uint8_t *p) {}
 
 /* SPC-4 7.5.10 */
-static void fill_control(const struct lu *l, uint8_t *p)
+static void fill_control(uint8_t *p)
 {
 	p[2] = 0x20 | 0x02;   /* TST 001b: a task set for each nexus; GLTSD: no log is saved */
 	p[3] = 0x10;	      /* commands may be reordered; QERR 00b */
 	put_be16(p + 8, 300); /* busy for at most 30 s */
 }
 
+/* SBC-3 6.4.8: nothing is ever reported. */
+static void fill_exceptions(uint8_t *p) {}
+
 static const struct mode_page pages[] = {
-	{0x08, 0x00, 20, fill_caching},
-	{0x0a, 0x00, 12, fill_control},
+	{0x01, 12, fill_recovery},
+	{0x02, 16, fill_disconnect},
+	{0x08, 20, fill_caching},
+	{0x0a, 12, fill_control},
+	{0x1c, 12, fill_exceptions},
 };
 
-enum { PAGE_ALL = 0x3f, SUB_ALL = 0xff, PC_CHANGEABLE = 1, PC_SAVED = 3 };
+static const struct {
+	uint8_t code, byte, mask;
+	uint32_t bit;
+} changeable[] = {
+	{0x0a, 2, 0x04, LU_D_SENSE},
+	{0x0a, 4, 0x08, LU_PROTECTED}, /* SWP */
+	{0x0a, 5, 0x40, LU_TAS},
+};
 
-/* wanted - SPC-4 table 175: one page, one with all its subpages, all pages, all with all subpages.
- */
-static bool wanted(const struct mode_page *m, uint8_t code, uint8_t sub)
+enum { MODE_BITS = LU_D_SENSE | LU_PROTECTED | LU_TAS };
+
+const struct mode_page *mode_page(unsigned i)
 {
-	return (code == PAGE_ALL || code == m->code) && (sub == SUB_ALL || sub == m->sub);
+	return i < ARRAY_LEN(pages) ? &pages[i] : NULL;
+}
+
+static uint32_t values_of(const struct lu *l, enum mode_values v)
+{
+	switch (v) {
+	case MODE_CURRENT:
+		return lu_state(l);
+	case MODE_SAVED:
+		return atomic_load(&l->saved_mode);
+	case MODE_CHANGEABLE:
+		return MODE_BITS;
+	default:
+		return 0;
+	}
+}
+
+void mode_fill(const struct lu *l, const struct mode_page *m, enum mode_values v, uint8_t *p)
+{
+	uint32_t bits = values_of(l, v);
+
+	memset(p, 0, m->len);
+	if (v != MODE_CHANGEABLE)
+		m->fill(p);
+	for (unsigned i = 0; i < ARRAY_LEN(changeable); i++)
+		if (changeable[i].code == m->code && bits & changeable[i].bit)
+			p[changeable[i].byte] |= changeable[i].mask;
+	p[0] = (uint8_t)(m->code | (keep_can(&l->keep) ? 0x80 : 0)); /* PS */
+	p[1] = m->len - 2;
+}
+
+uint32_t mode_take(const struct mode_page *m, const uint8_t *p)
+{
+	uint32_t bits = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(changeable); i++)
+		if (changeable[i].code == m->code && p[changeable[i].byte] & changeable[i].mask)
+			bits |= changeable[i].bit;
+	return bits;
+}
+
+uint32_t mode_bits(const struct mode_page *m)
+{
+	uint32_t bits = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(changeable); i++)
+		if (changeable[i].code == m->code)
+			bits |= changeable[i].bit;
+	return bits;
+}
+
+/* --- over resets and restarts --- */
+
+void mode_reset(struct lu *l)
+{
+	uint32_t saved = atomic_load(&l->saved_mode);
+
+	lu_state_set(l, MODE_BITS & ~saved, false);
+	lu_state_set(l, saved, true);
+}
+
+/* Kept as a byte a row of `changeable`, so that the order of the LU_ bits is free. */
+size_t mode_encode(struct lu *l, uint8_t *p, size_t room)
+{
+	uint32_t saved = atomic_load(&l->saved_mode);
+
+	if (!saved)
+		return 0;
+	check(room >= ARRAY_LEN(changeable));
+	for (unsigned i = 0; i < ARRAY_LEN(changeable); i++)
+		p[i] = saved & changeable[i].bit ? 1 : 0;
+	return ARRAY_LEN(changeable);
+}
+
+bool mode_decode(struct lu *l, const uint8_t *p, size_t len)
+{
+	uint32_t saved = 0;
+
+	if (len != ARRAY_LEN(changeable))
+		return false;
+	for (unsigned i = 0; i < ARRAY_LEN(changeable); i++)
+		saved |= p[i] ? changeable[i].bit : 0;
+	atomic_store(&l->saved_mode, saved);
+	mode_reset(l);
+	return true;
+}
+
+/* --- MODE SENSE --- */
+
+enum { PAGE_ALL = 0x3f, SUB_ALL = 0xff };
+
+/* SPC-4 table 175: one page, or all; with all subpages is the same. */
+static bool wanted(const struct mode_page *m, uint8_t code)
+{
+	return code == PAGE_ALL || code == m->code;
 }
 
 static bool page_known(uint8_t code)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(pages); i++)
-		if (code == PAGE_ALL || pages[i].code == code)
+		if (wanted(&pages[i], code))
 			return true;
 	return false;
 }
 
-static uint32_t put_pages(const struct lu *l, uint8_t *p, unsigned pc, uint8_t code, uint8_t sub)
+static uint32_t put_pages(const struct lu *l, uint8_t *p, enum mode_values v, uint8_t code)
 {
 	uint32_t len = 0;
 
 	for (unsigned i = 0; i < ARRAY_LEN(pages); i++) {
-		const struct mode_page *m = &pages[i];
-
-		if (!wanted(m, code, sub))
+		if (!wanted(&pages[i], code))
 			continue;
-		if (pc != PC_CHANGEABLE)
-			m->fill(l, p + len);
-		p[len] = m->code;
-		p[len + 1] = m->len - 2;
-		len += m->len;
+		mode_fill(l, &pages[i], v, p + len);
+		len += pages[i].len;
 	}
 	return len;
 }
@@ -85,13 +188,14 @@ void mode_sense_execute(struct scsi_cmd *c)
 {
 	bool ten = c->cdb[0] == 0x5a;
 	bool no_descriptor = c->cdb[1] & 0x08, wide = c->cdb[1] & 0x10;
-	unsigned pc = c->cdb[2] >> 6;
+	enum mode_values v = c->cdb[2] >> 6;
 	uint8_t code = c->cdb[2] & 0x3f, sub = c->cdb[3];
-	uint8_t device = (uint8_t)(c->lu->ro << 7 | 0x10); /* WP, DPOFUA (SBC-3 6.4.1) */
+	bool protected = c->lu->ro || lu_state(c->lu) & LU_PROTECTED;
+	uint8_t device = (uint8_t)(protected << 7 | 0x10); /* WP, DPOFUA (SBC-3 6.4.1) */
 	uint32_t head = ten ? 8 : 4, len, block = 0;
 	uint8_t *p;
 
-	if (pc == PC_SAVED)
+	if (v == MODE_SAVED && !keep_can(&c->lu->keep))
 		sense_set(c, SENSE_SAVING_NOT_SUPPORTED);
 	else if (!page_known(code))
 		sense_cdb(c, 2, 5);
@@ -105,7 +209,7 @@ void mode_sense_execute(struct scsi_cmd *c)
 	if (!no_descriptor)
 		block = put_descriptor(c->lu, p + head, wide);
 	len = head + block;
-	len += put_pages(c->lu, p + len, pc, code, sub);
+	len += put_pages(c->lu, p + len, v, code);
 	check(len <= MODE_MAX);
 	if (ten) {
 		put_be16(p, (uint16_t)(len - 2));

@@ -1,4 +1,4 @@
-/* provision.c - UNMAP, WRITE SAME and GET LBA STATUS (SBC-3 5.27, 5.43, 5.44, 5.6).
+/* provision.c - UNMAP and WRITE SAME (SBC-3 5.27, 5.43, 5.44).
  *
  * All of an UNMAP's list is checked before its first block is touched. What is unmapped reads as
  * zeros, always (LBPRZ), so a WRITE SAME of zeros and an unmapped range differ only in the room
@@ -140,40 +140,13 @@ void same_execute(struct scsi_cmd *c)
 	struct scsi_body *b = c->body;
 	struct vol_op *op = cmd_op(c, b->off, b->len, same_done);
 
-	if (!b->data || all_zero(b->data, b->data_len))
-		volume_zero(op, c->cdb[1] & SAME_UNMAP);
+	/* UNMAP with data that are not zeros: SBC-3 4.7.3.4.4 would have them written. LIO and tgt
+	 * unmap, and libiscsi 1.19 (WriteSame10.UnmapUntilEnd) expects it: who asks for UNMAP gets
+	 * it. */
+	if (c->cdb[1] & SAME_UNMAP)
+		volume_zero(op, true);
+	else if (!b->data || all_zero(b->data, b->data_len))
+		volume_zero(op, false);
 	else
 		volume_same(op, b->data);
-}
-
-/* --- GET LBA STATUS --- */
-
-enum { STATUS_LEN = 24, STATUS_MAPPED = 0, STATUS_DEALLOCATED = 1 };
-
-void lba_status_prepare(struct scsi_cmd *c)
-{
-	uint64_t lba = get_be64(c->cdb + 2);
-
-	if (lba >= lu_n_blocks(c->lu))
-		sense_info(c, SENSE_LBA_OUT_OF_RANGE, lba);
-}
-
-/* One descriptor, for as far as it is known without a long look: who wants to know more asks again behind
- * it. `Mapped` also stands for blocks of which nothing is known (SBC-3 5.6.2.2). */
-void lba_status_execute(struct scsi_cmd *c)
-{
-	uint64_t lba = get_be64(c->cdb + 2), len;
-	uint8_t *p = cmd_in(c, STATUS_LEN);
-	bool empty;
-
-	if (!p) {
-		cmd_done(c);
-		return;
-	}
-	len = volume_extent(c->lu->volume, lba << c->lu->shift, &empty);
-	put_be32(p, STATUS_LEN - 4);
-	put_be64(p + 8, lba);
-	put_be32(p + 16, (uint32_t)MIN(len >> c->lu->shift, UINT32_MAX));
-	p[20] = empty ? STATUS_DEALLOCATED : STATUS_MAPPED;
-	cmd_in_done(c, STATUS_LEN, get_be32(c->cdb + 10));
 }

@@ -1,6 +1,7 @@
-/* report.c - REPORT LUNS (SPC-4 6.33) and REPORT SUPPORTED OPERATION CODES (6.35), the latter out
- * of cdb.tbl. */
+/* report.c - REPORT LUNS (SPC-4 6.33), REPORT SUPPORTED OPERATION CODES (6.35), out of cdb.tbl,
+ * REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS (6.36), READ DEFECT DATA (SBC-3 5.17, 5.18). */
 #include <string.h>
+#include "attention.h"
 #include "be.h"
 #include "body.h"
 #include "check.h"
@@ -35,6 +36,7 @@ void report_luns_execute(struct scsi_cmd *c)
 		put_be64(p + len, scsi_lun_wire(i));
 		len += 8;
 	}
+	attention_clear(c->nexus, ATTENTION_LUNS); /* SPC-4 6.33 */
 	cmd_in_done(c, len, get_be32(c->cdb + 6));
 }
 
@@ -128,4 +130,48 @@ void report_opcodes_execute(struct scsi_cmd *c)
 	if (what == OPCODES_EITHER && row && !row->has_sa && sa != 0)
 		row = NULL;
 	report_one(c, row, timeouts, alloc);
+}
+
+/* --- REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS --- */
+
+enum { FUNCTIONS_EXTENDED = 0x80 };
+
+/* SPC-4 6.36.2, extended: with timeouts, which are not specified. */
+void report_functions_execute(struct scsi_cmd *c)
+{
+	bool extended = c->cdb[2] & FUNCTIONS_EXTENDED;
+	uint32_t len = extended ? 16 : 4;
+	uint8_t *p = cmd_in(c, len);
+
+	if (!p) {
+		cmd_done(c);
+		return;
+	}
+	put_be16(p, c->nexus->functions);
+	p[3] = (uint8_t)(len - 4);
+	cmd_in_done(c, len, get_be32(c->cdb + 6));
+}
+
+/* --- READ DEFECT DATA --- */
+
+/* No list has an entry, in any format. */
+void read_defects_execute(struct scsi_cmd *c)
+{
+	bool twelve = c->cdb[0] == 0xb7;
+	uint8_t asked = c->cdb[twelve ? 1 : 2] & 0x1f;
+	uint32_t len = twelve ? 8 : 4;
+	uint8_t *p;
+
+	if (twelve && get_be32(c->cdb + 2) != 0) { /* an index behind the last entry */
+		sense_cdb(c, 2, -1);
+		cmd_done(c);
+		return;
+	}
+	p = cmd_in(c, len);
+	if (!p) {
+		cmd_done(c);
+		return;
+	}
+	p[1] = asked;
+	cmd_in_done(c, len, twelve ? get_be32(c->cdb + 6) : get_be16(c->cdb + 7));
 }

@@ -17,13 +17,56 @@ void io_post(struct io *io, struct io_work *w)
 	io_defer(io, w);
 }
 
+void io_timer_init(struct io_timer *t, void (*fn)(struct io_timer *))
+{
+	*t = (struct io_timer){.fn = fn};
+}
+
+static struct io_timer *timers[16]; /* by index, counted from 1 */
+
+int io_timer_set(struct io *io, struct io_timer *t, uint64_t at_ns)
+{
+	for (uint32_t i = 0; i < ARRAY_LEN(timers) && !t->index; i++) {
+		if (timers[i])
+			continue;
+		timers[i] = t;
+		t->index = i + 1;
+	}
+	check(t->index);
+	t->at_ns = at_ns;
+	return 0;
+}
+
+void io_timer_stop(struct io *io, struct io_timer *t)
+{
+	if (t->index)
+		timers[t->index - 1] = NULL;
+	t->index = 0;
+}
+
+/* Time passes when nothing else is to do. */
+static bool rig_tick(struct rig *r)
+{
+	struct io_timer *t = NULL;
+
+	for (unsigned i = 0; i < ARRAY_LEN(timers); i++)
+		if (timers[i] && (!t || timers[i]->at_ns < t->at_ns))
+			t = timers[i];
+	if (!t || r->stop_clock)
+		return false;
+	r->io.now_ns = t->at_ns;
+	io_timer_stop(&r->io, t);
+	t->fn(t);
+	return true;
+}
+
 bool rig_turn(struct rig *r)
 {
 	struct list now;
 	struct list *l;
 
 	if (list_empty(&r->io.deferred))
-		return false;
+		return rig_tick(r);
 	list_init(&now);
 	list_splice_back(&now, &r->io.deferred);
 	while ((l = list_pop(&now))) {
@@ -38,8 +81,15 @@ void rig_init(struct rig *r)
 {
 	memset(r, 0, sizeof(*r));
 	list_init(&r->io.deferred);
+	lu_map_init(&r->map);
 	nexus_init(&r->nexus);
-	r->nexus.luns = &r->map;
+	nexus_init(&r->other);
+	r->nexus.luns = r->other.luns = &r->map;
+	r->other.port = 1;
+	strcpy(r->other.target, "iqn.2026-11.io.berth:rig,t,0x0001");
+	strcpy(r->nexus.initiator, "iqn.1994-05.com.example:one,i,0x400001370001");
+	strcpy(r->other.initiator, "iqn.1994-05.com.example:two,i,0x400001370002");
+	r->nexus.functions = r->other.functions = 0x8800;
 	r->nexus.port = 1;
 	strcpy(r->nexus.target, "iqn.2026-11.io.berth:rig,t,0x0001");
 	r->in = malloc(RIG_IN_MAX);
@@ -49,8 +99,10 @@ void rig_init(struct rig *r)
 void rig_deinit(struct rig *r)
 {
 	nexus_deinit(&r->nexus);
+	nexus_deinit(&r->other);
 	for (unsigned i = 0; i < r->map.n; i++)
 		r->map.lu[i] = lu_free(r->map.lu[i]);
+	lu_map_deinit(&r->map);
 	free(r->in);
 }
 
@@ -68,23 +120,31 @@ struct lu *rig_unit(struct rig *r, const struct rig_unit *u)
 		.physical = u->physical ? u->physical : 4096,
 		.ro = u->ro,
 		.removable = u->removable,
+		.store = u->store,
+		.record = u->record,
+		.record_len = u->record_len,
 		.uuid = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
 	struct lu *l = NULL;
 
 	check(arena_new(&vp.arena, &ap) == 0);
 	check(volume_new(&lp.volume, &vp) == 0);
 	check(lu_new(&l, &lp) == 0);
-	r->map.lu[u->lun] = l;
-	r->map.n = MAX(r->map.n, u->lun + 1);
+	lu_map_add(&r->map, l);
+	check(nexus_open(&r->nexus) == 0 && nexus_open(&r->other) == 0);
 	return l;
 }
 
 /* --- the transport's side of a command --- */
 
+static struct rig *rig_of(const struct scsi_cmd *c)
+{
+	return container_of(c->io, struct rig, io);
+}
+
 static void on_done(struct scsi_cmd *c)
 {
 	check(c->state == SCSI_DONE);
-	container_of(c->nexus, struct rig, nexus)->n_done++;
+	rig_of(c)->n_done++;
 }
 
 static void on_room(struct scsi_cmd *c)
@@ -100,13 +160,14 @@ void rig_begin(struct rig *r, struct scsi_cmd *c, unsigned lun, const uint8_t *c
 	memset(c, 0, sizeof(*c));
 	c->ops = &ops;
 	c->io = &r->io;
-	c->nexus = &r->nexus;
+	c->nexus = r->as_other ? &r->other : &r->nexus;
 	c->lun = scsi_lun_wire(lun);
 	memcpy(c->cdb, cdb, SCSI_CDB_MAX);
 	c->read = read;
 	c->write = write;
 	c->edtl = edtl;
 	c->line_policy = r->line_policy;
+	c->attr = r->attr;
 	c->unsolicited = MIN(r->unsolicited, write ? edtl : 0);
 	scsi_prepare(c);
 	check(c->out_have <= c->out_len && c->out_len <= (write ? edtl : 0) &&

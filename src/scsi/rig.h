@@ -1,4 +1,5 @@
-/* rig.h - for tests: one nexus in front of RAM volumes, and commands that run to their end at once.
+/* rig.h - for tests: two nexuses in front of RAM volumes, and commands that run to their end at
+ * once.
  *
  * Single thread; posted and deferred work runs in rig_turn(), in order. What a command left behind
  * is checked after each: one done, sense exactly with CHECK CONDITION, data-in long enough, no page
@@ -16,9 +17,12 @@ enum { RIG_IN_MAX = 17 << 20 };
 struct rig {
 	struct io io;
 	struct lu_map map;
-	struct nexus nexus;
+	struct nexus nexus, other; /* two of them */
+	bool as_other;		   /* commands to come are the other one's */
+	bool stop_clock;	   /* timers do not come */
 	struct quota quota;
 	bool line_policy; /* of commands to come */
+	uint8_t attr;
 	uint32_t unsolicited;
 	uint8_t *in; /* data-in of the last command, cut as the transport would */
 	uint32_t in_len;
@@ -33,6 +37,9 @@ struct rig_unit {
 	bool ro, removable;
 	struct backend *backend; /* NULL: RAM */
 	uint64_t n_pages;	 /* of the arena; 0: as many as it should have */
+	struct lu_store *store;
+	const void *record;
+	uint32_t record_len;
 };
 
 void rig_init(struct rig *r);

@@ -28,6 +28,7 @@
  * Errors of the peer are statuses with sense (sense.tbl); of the machine: HARDWARE ERROR or BUSY. */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -37,6 +38,7 @@
 
 struct lu;
 struct scsi_cmd;
+struct scsi_opcode;
 
 enum { SCSI_SENSE_MAX = 96, SCSI_CDB_MAX = 16 };
 
@@ -51,6 +53,9 @@ enum scsi_status {
 	SCSI_TASK_ABORTED = 0x40,
 };
 
+/* Task attributes (RFC 7143 11.3.1). */
+enum { ATTR_UNTAGGED, ATTR_SIMPLE, ATTR_ORDERED, ATTR_HEAD_OF_QUEUE, ATTR_ACA };
+
 /* Named sense conditions (scsi/sense.tbl): key, ASC, ASCQ. Handlers and the transport name them. */
 enum sense {
 	SENSE_NONE,
@@ -60,10 +65,25 @@ enum sense {
 	N_SENSES
 };
 
-/* The logical units that one target (node) shows, by LUN. Read-only after start (later: changed by posts). */
+/* The logical units that one target (node) shows, by LUN, and the nexuses that see them. The units are
+ * read-only after start (later: changed by posts). `nexuses` and what the comments of struct nexus_lu say
+ * are guarded by lock: conditions that one nexus causes are told to the others under it. */
 struct lu_map {
 	struct lu *lu[16384]; /* flat addressing reaches 16383 (SAM-5 4.7.7.4) */
 	unsigned n;           /* highest LUN in use + 1 */
+	pthread_mutex_t lock;
+	struct list nexuses;
+};
+void lu_map_init(struct lu_map *m);
+void lu_map_deinit(struct lu_map *m);
+void lu_map_add(struct lu_map *m, struct lu *l); /* at its LUN; before any nexus uses it */
+
+/* What a nexus and a unit have with each other. */
+struct nexus_lu {
+	_Atomic uint32_t attentions; /* pending unit attentions, a bit each (attention.tbl); any thread */
+	bool prevents;               /* PREVENT ALLOW MEDIUM REMOVAL; under lu_map.lock */
+	/* For LOG SENSE: written by the nexus's reactor alone, read by all. */
+	uint64_t n_reads, n_writes, blocks_read, blocks_written;
 };
 
 /* An I_T nexus as SCSI sees it: one iSCSI session. Owned by the session; its reactor's only. */
@@ -75,16 +95,25 @@ struct nexus {
 	struct quota *quota;      /* landings draw on it (one arena at a time; see nexus_quota) */
 	/* nexus_quota - the quota of this session for pages of arena `a`; NULL: none */
 	struct quota *(*find_quota)(struct nexus *, struct arena *a);
+	uint16_t functions;       /* task management that the transport knows: bytes 0 and 1 of SPC-4 table 319 */
 	/* SCSI's own */
-	struct list ua;           /* pending unit attentions, oldest first (attention.h) */
+	struct list link;         /* lu_map.nexuses, from nexus_open() to nexus_deinit() */
+	struct nexus_lu *lus;     /* by LUN */
+	unsigned n_lus;
 	struct list waiting;      /* commands whose landing waits for pages, oldest first */
 	struct list spare;        /* bodies of ended commands: a READ or WRITE allocates nothing */
 };
 void nexus_init(struct nexus *n);   /* SCSI's own fields only; no unit attention is raised */
-void nexus_deinit(struct nexus *n); /* no command is left; safe to call twice */
+/* nexus_open - with luns, initiator, target and port set: from now on what others do to the units is
+ * told to this nexus. Again when units were added. -ENOMEM. */
+int nexus_open(struct nexus *n);
+/* nexus_leave - logout, or the end of the connection: reservations by RESERVE and prevented removals of
+ * this nexus end here (SAM-5 6.3.4), before the answer to a logout. Any number of times. */
+void nexus_leave(struct nexus *n);
 /* scsi_nexus_lost - I_T NEXUS RESET: what an I_T nexus loss does to each of its units (SAM-5 6.3.4); its commands
  * are the transport's to abort. On the nexus's reactor. */
 void scsi_nexus_lost(struct nexus *n);
+void nexus_deinit(struct nexus *n); /* no command is left; safe to call twice */
 
 struct scsi_ops {
 	void (*done)(struct scsi_cmd *);
@@ -133,6 +162,8 @@ void scsi_room(struct scsi_cmd *c);
 void scsi_execute(struct scsi_cmd *c);
 bool scsi_abort(struct scsi_cmd *c); /* true: ended at once, no done will come; scsi_release() is still owed */
 void scsi_release(struct scsi_cmd *c);
+/* scsi_waits - it runs, but only waits for commands of others: a sweep must not wait for it in turn. */
+bool scsi_waits(const struct scsi_cmd *c);
 
 /* scsi_fail - for the transport's own verdicts (refusal.tbl): CHECK CONDITION with a named sense instead of
  * execution; the landing is dropped. status, sense are set at once; no done comes. */
@@ -148,6 +179,39 @@ uint64_t scsi_lun_wire(unsigned lun);
 /* --- logical units --- */
 struct volume;
 
+/* Sweeps: what a command of one nexus does to the tasks of others, on every reactor.
+ *
+ * SWEEP_ABORT ends the tasks of the unit that match; SWEEP_WAIT only waits for those that run. done comes once, on
+ * `io`, when no I/O of any of them can reach the backend any more. match is asked on the reactor of the
+ * nexus it is asked about, and must not look at anything but `s` and the nexus. */
+struct scsi_sweep {
+	enum { SWEEP_ABORT, SWEEP_WAIT } kind;
+	struct lu *lu;
+	struct io *io;
+	const struct scsi_cmd *except; /* the command that asks; NULL: none */
+	bool (*match)(const struct scsi_sweep *s, const struct nexus *n);
+	void (*done)(struct scsi_sweep *s);
+};
+
+/* What units ask of whoever holds their nexuses; a unit without a host has but one reactor. */
+struct scsi_host {
+	int (*sweep)(struct scsi_host *h, struct scsi_sweep *s); /* -ENOMEM: no done will come */
+};
+
+/* Where a unit keeps what must survive a restart: one small record, replaced whole or not at all. One save at
+ * a time; data is borrowed until done, which comes on io, not from inside. */
+enum { LU_RECORD_MAX = 64 << 10 };
+struct lu_save {
+	struct io *io;
+	const void *data;
+	uint32_t len;
+	void (*done)(struct lu_save *s, int error);
+};
+struct lu_store {
+	void (*save)(struct lu_store *t, struct lu_save *s);
+	struct lu_store *(*free)(struct lu_store *t); /* NULL */
+};
+
 struct lu_params {
 	struct volume *volume;   /* taken: lu_free() frees it */
 	unsigned lun;
@@ -155,10 +219,26 @@ struct lu_params {
 	uint32_t block, physical; /* bytes */
 	bool ro, removable;
 	uint8_t uuid[16];
+	struct scsi_host *host;  /* NULL: none; borrowed */
+	struct lu_store *store;  /* NULL: nothing is kept; taken, lu_free() frees it */
+	const void *record;      /* what was saved last; NULL: nothing */
+	uint32_t record_len;
 };
 int lu_new(struct lu **lp, const struct lu_params *p); /* -EINVAL, -ENOMEM: the volume stays the caller's */
-struct lu *lu_free(struct lu *l); /* no command may be under way */
+struct lu *lu_free(struct lu *l); /* no command may be under way; lu_leave() has said true */
 struct volume *lu_volume(const struct lu *l);
-/* lu_reset - LOGICAL UNIT RESET, or a target reset, on any reactor: commands prepared before it no longer commit. The
- * transport aborts the tasks of every session and answers when all reactors have said so. */
+/* lu_start - on one reactor, before the first command: goes on with what a restart interrupted. */
+void lu_start(struct lu *l, struct io *io);
+/* lu_leave - the server stops; on each reactor, again until true: nothing of the unit runs here. */
+bool lu_leave(struct lu *l, struct io *io);
+/* lu_reset - LOGICAL UNIT RESET, or a target reset, on any reactor: commands prepared before it no longer commit, every nexus gets
+ * a unit attention, what resets end has ended. The transport aborts the tasks of every session and answers when
+ * all reactors have said so. */
 void lu_reset(struct lu *l);
+/* lu_set_access - the access state of the unit's target port group (SPC-4 table 286: 0 active/optimized to
+ * 3 unavailable), by our own doing; every nexus is told. */
+void lu_set_access(struct lu *l, unsigned code);
+/* lu_task_aborted - does a task that another nexus ended get the status TASK ABORTED (TAS of the control
+ * mode page, SPC-4 7.5.10)? If not, its nexus gets a unit attention instead: lu_commands_cleared(). */
+bool lu_task_aborted(const struct lu *l);
+void lu_commands_cleared(const struct lu *l, struct nexus *n);

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "be.h"
 #include "check.h"
+#include "lun.h"
 #include "sense.h"
 
 struct condition {
@@ -16,13 +17,14 @@ static const struct condition conditions[N_SENSES] = {
 #undef SENSE
 };
 
-/* The three bytes of a field pointer: SKSV, C/D, BPV, bit, byte (SPC-4 4.5.2.4.2). */
+/* The three bytes of a field pointer: SKSV, C/D, BPV, bit, byte (SPC-4 4.5.2.4.2); of a progress
+ * indication: SKSV, progress (4.5.2.4.4). */
 static void put_field(uint8_t *p, const struct sense_data *s)
 {
 	p[0] = 0x80;
 	if (s->field == FIELD_CDB)
 		p[0] |= 0x40;
-	if (s->bit >= 0)
+	if (s->field != FIELD_PROGRESS && s->bit >= 0)
 		p[0] |= 0x08 | (uint8_t)s->bit;
 	put_be16(p + 1, s->byte);
 }
@@ -90,7 +92,7 @@ const char *sense_text(enum sense why)
 static void command_fails(struct scsi_cmd *c, const struct sense_data *s)
 {
 	c->status = SCSI_CHECK_CONDITION;
-	c->sense_len = (uint8_t)sense_encode(s, false, c->sense);
+	c->sense_len = (uint8_t)sense_encode(s, c->lu && lu_state(c->lu) & LU_D_SENSE, c->sense);
 }
 
 void sense_set(struct scsi_cmd *c, enum sense why)
@@ -101,6 +103,12 @@ void sense_set(struct scsi_cmd *c, enum sense why)
 void sense_info(struct scsi_cmd *c, enum sense why, uint64_t info)
 {
 	command_fails(c, &(struct sense_data){.why = why, .has_info = true, .info = info});
+}
+
+void sense_progress(struct scsi_cmd *c, enum sense why, uint16_t progress)
+{
+	command_fails(
+		c, &(struct sense_data){.why = why, .field = FIELD_PROGRESS, .byte = progress});
 }
 
 void sense_cdb(struct scsi_cmd *c, unsigned byte, int bit)

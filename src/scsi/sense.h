@@ -26,9 +26,10 @@ struct sense_data {
 	enum sense why;
 	bool has_info; /* INFORMATION (SPC-4 4.5.2.2) */
 	uint64_t info;
-	enum { FIELD_NONE, FIELD_CDB, FIELD_LIST } field; /* sense key specific (4.5.2.4.2) */
-	uint16_t byte;
-	int bit; /* -1: the whole byte, or a field that starts with it */
+	/* sense key specific (4.5.2.4.2, 4.5.2.4.4) */
+	enum { FIELD_NONE, FIELD_CDB, FIELD_LIST, FIELD_PROGRESS } field;
+	uint16_t byte; /* or progress, in 65536ths */
+	int bit;       /* -1: the whole byte, or a field that starts with it */
 };
 
 enum { SENSE_FIXED_LEN = 18 };
@@ -43,6 +44,7 @@ uint32_t sense_code(enum sense why);
 /* The command ends with CHECK CONDITION ... */
 void sense_set(struct scsi_cmd *c, enum sense why);
 void sense_info(struct scsi_cmd *c, enum sense why, uint64_t info);
+void sense_progress(struct scsi_cmd *c, enum sense why, uint16_t progress);
 /* ... INVALID FIELD IN CDB, or IN PARAMETER LIST, with the field pointer; bit -1: none. */
 void sense_cdb(struct scsi_cmd *c, unsigned byte, int bit);
 void sense_list(struct scsi_cmd *c, unsigned byte, int bit);

@@ -8,6 +8,7 @@
 #include "attention.h"
 #include "body.h"
 #include "expect.h"
+#include "medium.h"
 
 static uint64_t seed = 1;
 
@@ -72,7 +73,7 @@ static void put_range(uint8_t *cdb)
 	}
 }
 
-enum kind { OTHER, READ, WRITE, SAME, UNMAP, COMPARE, VERIFY };
+enum kind { OTHER, READ, WRITE, SAME, UNMAP, COMPARE, VERIFY, OR, SANITIZE, LIST };
 
 static enum kind kind_of(const struct scsi_opcode *row)
 {
@@ -80,8 +81,15 @@ static enum kind kind_of(const struct scsi_opcode *row)
 		return OTHER;
 	if (row->execute == read_execute)
 		return READ;
-	if (row->execute == write_execute)
+	if (row->execute == write_execute || row->execute == write_verify_execute)
 		return WRITE;
+	if (row->execute == orwrite_execute)
+		return OR;
+	if (row->execute == sanitize_execute)
+		return SANITIZE;
+	if (row->execute == select_execute || row->execute == persist_out_execute ||
+		row->execute == set_groups_execute)
+		return LIST;
 	if (row->execute == same_execute)
 		return SAME;
 	if (row->execute == unmap_execute)
@@ -105,6 +113,51 @@ static uint32_t make_list(void)
 	return 8 + 16 * n;
 }
 
+/* range_of - of a command that has one. */
+static struct cdb_range range_of(const uint8_t *cdb)
+{
+	return cdb[0] == 0x9c ? cdb_range_atomic(cdb) : cdb_range(cdb);
+}
+
+/* Lists of parameters: as they could be, in every third one something is wrong. */
+static void make_parameters(struct shot *s)
+{
+	memset(out, 0, 64);
+	switch (s->row->op) {
+	case 0x48:
+		if (s->row->sa == 1) {
+			s->edtl = 4 + 1 + rnd(512);
+			memset(out, (int)rnd(256), s->edtl);
+			put_be32(out, 1u << 24 | (s->edtl - 4));
+		}
+		put_be16(s->cdb + 7, (uint16_t)s->edtl);
+		break;
+	case 0x15:
+	case 0x55:
+		out[s->row->op == 0x15 ? 4 : 8] = 0x0a;
+		memcpy(out + (s->row->op == 0x15 ? 5 : 9), ((uint8_t[]){10, 0x22, 0x10}), 3);
+		put_be16(out + (s->row->op == 0x15 ? 12 : 16), 300);
+		s->cdb[1] = 0x10;
+		s->edtl = s->row->op == 0x15 ? 16 : 20;
+		s->cdb[s->row->op == 0x15 ? 4 : 8] = (uint8_t)s->edtl;
+		s->cdb[7] = 0;
+		break;
+	case 0xa4:
+		s->edtl = 8;
+		memcpy(out + 4, ((uint8_t[]){0, 0, 0, 1}), 4);
+		put_be32(s->cdb + 6, 8);
+		break;
+	default:
+		s->edtl = 24;
+		put_be64(out, rnd(3));
+		put_be64(out + 8, rnd(3));
+		s->cdb[2] = chance(90) ? (uint8_t)(5 + rnd(4)) : (uint8_t)rnd(9);
+		put_be32(s->cdb + 5, 24);
+	}
+	if (chance(30))
+		out[rnd(32)] ^= (uint8_t)(1 << rnd(8));
+}
+
 static void aim(struct shot *s)
 {
 	struct cdb_range r;
@@ -126,14 +179,22 @@ static void aim(struct shot *s)
 	s->cdb[0] = s->row->op;
 	if (s->row->has_sa)
 		s->cdb[1] |= s->row->sa;
-	else if (kind_of(s->row) != UNMAP && (s->row->data == CDB_OUT || kind_of(s->row) == READ ||
-						     s->row->execute == sync_execute))
+	else if (kind_of(s->row) != UNMAP && kind_of(s->row) != LIST &&
+		 (s->row->data == CDB_OUT || kind_of(s->row) == READ ||
+			 s->row->execute == sync_execute || s->row->execute == prefetch_execute))
 		put_range(s->cdb);
-	r = cdb_range(s->cdb);
+	if (s->row->execute == lba_status_execute)
+		put_range(s->cdb);
+	if (s->row->op == 0x9c)
+		memset(s->cdb + 10, 0, 3);
+	r = range_of(s->cdb);
 	s->read = s->row->data == CDB_IN;
 	s->write = s->row->data == CDB_OUT;
 	s->edtl = r.n > 200 ? sizeof(out) : r.n * 512;
-	if (kind_of(s->row) == UNMAP) {
+	if (kind_of(s->row) == SANITIZE || kind_of(s->row) == LIST) {
+		s->edtl = 0;
+		make_parameters(s);
+	} else if (kind_of(s->row) == UNMAP) {
 		s->edtl = make_list();
 		put_be16(s->cdb + 7, (uint16_t)s->edtl);
 	} else if (kind_of(s->row) == SAME) {
@@ -142,6 +203,12 @@ static void aim(struct shot *s)
 		s->edtl *= 2;
 		if (r.n <= 200 && r.lba < BLOCKS - 200 && chance(70))
 			memcpy(out, model + r.lba * 512, r.n * 512);
+	} else if (kind_of(s->row) == VERIFY && s->cdb[1] & 4) {
+		s->edtl = 512;
+		if (r.lba < BLOCKS && chance(70))
+			memcpy(out, model + r.lba * 512, 512);
+		if (chance(90) && s->row->op == 0x2f)
+			put_be16(s->cdb + 7, 1);
 	} else if (kind_of(s->row) == VERIFY && r.n <= 200 && r.lba < BLOCKS - 200 && chance(70)) {
 		memcpy(out, model + r.lba * 512, r.n * 512);
 	} else if (s->row->data == CDB_IN && chance(50)) {
@@ -161,7 +228,7 @@ static void aim(struct shot *s)
 static void follow(const struct shot *s)
 {
 	const struct scsi_opcode *row = cdb_find(NULL, s->cdb[0], s->cdb[1] & 0x1f, NULL);
-	struct cdb_range r = cdb_range(s->cdb);
+	struct cdb_range r = range_of(s->cdb);
 	uint8_t *at = model + (r.lba < BLOCKS ? r.lba : 0) * 512;
 
 	switch (kind_of(row)) {
@@ -174,7 +241,7 @@ static void follow(const struct shot *s)
 		break;
 	case SAME:
 		for (uint32_t i = 0; i < (r.n ? r.n : BLOCKS - r.lba); i++)
-			if (row->op == 0x93 && s->cdb[1] & 1)
+			if ((row->op == 0x93 && s->cdb[1] & 1) || s->cdb[1] & 8)
 				memset(at + i * 512, 0, 512);
 			else
 				memcpy(at + i * 512, out, 512);
@@ -193,7 +260,22 @@ static void follow(const struct shot *s)
 	case VERIFY:
 		if (s->cdb[1] & 2 && rig.last.out_len)
 			assert_memory_equal(at, out, rig.last.out_len);
+		for (uint32_t i = 0; s->cdb[1] & 4 && rig.last.out_len && i < r.n; i++)
+			assert_memory_equal(at + i * 512, out, 512);
 		break;
+	case OR:
+		for (uint32_t i = 0; i < rig.last.out_len; i++)
+			at[i] |= out[i];
+		break;
+	case SANITIZE:
+		if (row->sa == 0x1f)
+			break;
+		memset(model, 0, sizeof(model));
+		for (uint32_t i = 0; row->sa == 1 && i < sizeof(model); i++)
+			model[i] = out[4 + i % 512 % get_be16(out + 2)] ^
+				   (out[0] & 0x80 && (out[0] & 0x1f) % 2 == 0 ? 0xff : 0);
+		break;
+	case LIST:
 	case OTHER:
 		break;
 	}
@@ -212,9 +294,27 @@ static void shoot(const struct shot *s)
 			    rig.last.sense[2] == KEY_MISCOMPARE ||
 			    rig.last.sense[2] == KEY_NOT_READY);
 		break;
+	case SCSI_RESERVATION_CONFLICT:
+		assert_true(kind_of(s->row) == LIST || s->cdb[0] == 0x16 || s->cdb[0] == 0x56);
+		break;
 	default:
 		fail_msg("status %02x", rig.last.status);
 	}
+}
+
+/* heal - what a command has done to the unit does not stand in the way of the next. */
+static void heal(struct lu *l)
+{
+	struct reserve *r = &l->reserve;
+
+	pthread_mutex_lock(&r->lock);
+	while (chance(10) && !list_empty(&r->registrants))
+		reserve_remove(r, list_first(&r->registrants, struct registrant, link));
+	r->holder6 = NULL;
+	reserve_show(l);
+	pthread_mutex_unlock(&r->lock);
+	medium_allow(l);
+	lu_state_set(l, ~(uint32_t)LU_SANITIZING, false);
 }
 
 static void test_one_after_the_other(void **state)
@@ -228,13 +328,14 @@ static void test_one_after_the_other(void **state)
 		shoot(&s);
 		if (s.row && rig.last.status == SCSI_GOOD)
 			n_good[s.row - cdb_rows]++;
-		if (s.cdb[0] == 0x1b)
-			GOOD(NONE(DISK, ((const uint8_t[16]){0x1b, 0, 0, 0, 1})));
+		heal(rig.map.lu[DISK]);
 	}
 	for (unsigned i = 0; i < N_CDB_ROWS; i++) {
-		if (n_good[i] <= 20)
+		if (n_good[i] <= 20 && cdb_rows[i].op != 0x5f)
 			print_message("%s: %u\n", cdb_rows[i].name, n_good[i]);
-		assert_true(n_good[i] > 20); /* all were really tried */
+		/* all were really tried; PERSISTENT RESERVE OUT needs others too (test-reserve.c)
+		 */
+		assert_true(n_good[i] > 20 || cdb_rows[i].op == 0x5f);
 	}
 	for (unsigned i = 0; i < BLOCKS; i += 128) {
 		GOOD(IN(DISK,
@@ -247,6 +348,7 @@ static void test_one_after_the_other(void **state)
 
 enum { FLIGHT = 24 };
 static unsigned n_waits;
+static const unsigned luns_in_flight[] = {DISK, TIGHT, REMOVABLE, RO};
 
 /* One step in the life of a command in flight. */
 static void poke(struct scsi_cmd *c)
@@ -304,10 +406,10 @@ static void test_all_at_once(void **state)
 		poke(&flight[rnd(FLIGHT)]);
 		if (chance(1))
 			lu_reset(rig.map.lu[DISK]);
+		if (chance(20))
+			heal(rig.map.lu[luns_in_flight[rnd(ARRAY_LEN(luns_in_flight))]]);
 		if (chance(1))
-			assert_int_equal(attention_raise(&rig.nexus, rig.map.lu[DISK],
-						 SENSE_BUS_DEVICE_RESET),
-				0);
+			attention_raise(&rig.nexus, rig.map.lu[DISK], ATTENTION_NEXUS_LOSS);
 	}
 	for (unsigned i = 0; i < FLIGHT; i++)
 		while (flight[i].state != SCSI_IDLE)

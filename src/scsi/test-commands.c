@@ -176,6 +176,8 @@ static void test_unknown_commands(void **state)
 	BAD(OUT(DISK, CDB(0x7f), data, 512), 5, 0x20, 0);
 	FIELD(IN(DISK, CDB(0x9e, 0x1f), 32), 1, 4);
 	FIELD(IN(DISK, CDB(0xa3, 0x00), 32), 1, 4);
+	FIELD(OUT(DISK, CDB(0x48, 0x04), NULL, 0), 1, 4);
+	FIELD(IN(DISK, CDB(0x5e, 0x04), 8), 1, 4);
 }
 
 /* --- units that are not there, protected, stopped --- */
@@ -306,6 +308,8 @@ static void test_reset_stops_what_was_prepared(void **state)
 	rig_begin(&rig, &c, DISK, CDB(0x2a, 0, 0, 0, 0, 9, 0, 0, 1), false, true, 512);
 	memset(c.out_iov[0].iov_base, 0xee, 512);
 	lu_reset(rig.map.lu[DISK]);
+	GOOD(IN(DISK, CDB(0x03, 0, 0, 0, 18), 18));
+	assert_memory_equal(rig.in + 12, ((uint8_t[]){0x29, 0x03}), 2);
 	rig_finish(&rig, &c);
 	assert_true(rig.last.aborted);
 	GOOD(IN(DISK, CDB(0x28, 0, 0, 0, 0, 9, 0, 0, 1), 512));
@@ -314,9 +318,9 @@ static void test_reset_stops_what_was_prepared(void **state)
 
 static void test_unit_attention(void **state)
 {
-	assert_int_equal(attention_raise(&rig.nexus, rig.map.lu[DISK], SENSE_POWER_ON), 0);
-	assert_int_equal(attention_raise(&rig.nexus, rig.map.lu[DISK], SENSE_BUS_DEVICE_RESET), 0);
-	assert_int_equal(attention_raise(&rig.nexus, rig.map.lu[DISK], SENSE_POWER_ON), 0);
+	attention_raise(&rig.nexus, rig.map.lu[DISK], ATTENTION_POWER_ON);
+	attention_raise(&rig.nexus, rig.map.lu[DISK], ATTENTION_RESET);
+	attention_raise(&rig.nexus, rig.map.lu[DISK], ATTENTION_POWER_ON);
 	GOOD(IN(DISK, CDB(0x12, 0, 0, 0, 36), 36));
 	GOOD(IN(DISK, CDB(0xa0, 0, 0, 0, 0, 0, 0, 0, 1, 0), 256));
 	GOOD(NONE(BIG, CDB(0)));
@@ -324,7 +328,7 @@ static void test_unit_attention(void **state)
 	GOOD(IN(DISK, CDB(0x03, 0, 0, 0, 18), 18));
 	assert_memory_equal(rig.in + 12, ((uint8_t[]){0x29, 0x03}), 2);
 	GOOD(NONE(DISK, CDB(0)));
-	assert_int_equal(attention_raise(&rig.nexus, rig.map.lu[DISK], SENSE_POWER_ON), 0);
+	attention_raise(&rig.nexus, rig.map.lu[DISK], ATTENTION_POWER_ON);
 	BAD(OUT(DISK, CDB(0x2a, 0, 0, 0, 0, 9, 0, 0, 1), data, 512), 6, 0x29, 0);
 	GOOD(NONE(DISK, CDB(0)));
 }

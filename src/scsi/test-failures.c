@@ -91,12 +91,6 @@ uint64_t volume_mapped_bytes(const struct volume *v)
 {
 	return SMALL_ARENA * ARENA_PAGE;
 }
-uint64_t volume_extent(struct volume *v, uint64_t off, bool *emptyp)
-{
-	*emptyp = false;
-	return v->size - off;
-}
-
 uint32_t volume_gen(const struct volume *v)
 {
 	return v->gen;
@@ -165,6 +159,13 @@ void volume_same(struct vol_op *op, const void *block)
 }
 void volume_flush(struct vol_op *op)
 {
+	operation(op);
+}
+
+void volume_status(struct vol_op *op)
+{
+	op->mapped = true;
+	op->where = op->len;
 	operation(op);
 }
 

@@ -7,7 +7,7 @@ static void test_standard_inquiry(void **state)
 {
 	GOOD(IN(DISK, CDB(0x12, 0, 0, 1, 4), 260));
 	assert_int_equal(rig.in_len, 96);
-	assert_memory_equal(rig.in, ((uint8_t[]){0, 0, 6, 0x12, 91, 0, 0, 2}), 8);
+	assert_memory_equal(rig.in, ((uint8_t[]){0, 0, 6, 0x12, 91, 0x30, 0, 2}), 8);
 	assert_memory_equal(rig.in + 8, "BERTH   VIRTUAL-DISK    ", 24);
 	assert_memory_equal(
 		rig.in + 58, ((uint8_t[]){0, 0xa0, 4, 0x60, 4, 0xc0, 9, 0x60, 0, 0}), 10);
@@ -27,7 +27,9 @@ static void test_vpd_pages(void **state)
 	unsigned n;
 
 	VPD(DISK, 0x00);
-	assert_memory_equal(rig.in, ((uint8_t[]){0, 0, 0, 6, 0, 0x80, 0x83, 0xb0, 0xb1, 0xb2}), 10);
+	assert_memory_equal(rig.in,
+		((uint8_t[]){0, 0, 0, 10, 0, 0x80, 0x83, 0x85, 0x86, 0x87, 0x88, 0xb0, 0xb1, 0xb2}),
+		14);
 	n = rig.in_len - 4;
 	memcpy(known, rig.in + 4, n);
 	for (unsigned i = 0; i < n; i++) {
@@ -49,7 +51,15 @@ static void test_vpd_pages(void **state)
 	VPD(DISK, 0xb1);
 	assert_int_equal(get_be16(rig.in + 4), 1);
 	VPD(DISK, 0xb2);
-	assert_memory_equal(rig.in, ((uint8_t[]){0, 0xb2, 0, 4, 0, 0xe4, 2, 0}), 8);
+	assert_memory_equal(rig.in, ((uint8_t[]){0, 0xb2, 0, 4, 11, 0xe4, 2, 0}), 8);
+	VPD(DISK, 0x86);
+	assert_int_equal(rig.in[5], 7);
+	VPD(DISK, 0x87);
+	assert_memory_equal(rig.in + 4, ((uint8_t[]){0x3f, 0xff, 0, 0}), 4);
+	VPD(DISK, 0x88);
+	assert_int_equal(get_be16(rig.in + 6), 1);
+	assert_int_equal(get_be16(rig.in + 14) + 16, rig.in_len);
+	assert_string_equal((const char *)rig.in + 20, "iqn.2026-11.io.berth:rig,t,0x0001");
 }
 
 /* The page as a reader walks it: NAA, T10, ports, group, names. */
@@ -103,16 +113,20 @@ static void test_capacity(void **state)
 static void test_mode_sense(void **state)
 {
 	GOOD(IN(DISK, CDB(0x1a, 0, 0x3f, 0, 255), 255));
-	assert_int_equal(rig.in_len, 4 + 8 + 20 + 12);
+	assert_int_equal(rig.in_len, 4 + 8 + 12 + 16 + 20 + 12 + 12);
 	assert_memory_equal(
-		rig.in, ((uint8_t[]){43, 0, 0x10, 8, 0, 0, 8, 0, 0, 0, 2, 0, 0x08, 18, 0}), 15);
-	assert_memory_equal(rig.in + 32, ((uint8_t[]){0x0a, 10, 0x22, 0x10, 0}), 5);
+		rig.in, ((uint8_t[]){83, 0, 0x10, 8, 0, 0, 8, 0, 0, 0, 2, 0, 0x01, 10, 0}), 15);
+	assert_memory_equal(rig.in + 24, ((uint8_t[]){0x02, 14, 0}), 3);
+	assert_memory_equal(rig.in + 40, ((uint8_t[]){0x08, 18, 0}), 3);
+	assert_memory_equal(rig.in + 60, ((uint8_t[]){0x0a, 10, 0x22, 0x10, 0}), 5);
+	assert_memory_equal(rig.in + 72, ((uint8_t[]){0x1c, 10, 0}), 3);
 	GOOD(IN(DISK, CDB(0x1a, 0x08, 0x08, 0, 255), 255));
 	assert_int_equal(rig.in_len, 4 + 20);
 	GOOD(IN(DISK, CDB(0x1a, 0x08, 0x4a, 0, 255), 255)); /* changeable: nothing */
-	assert_true(rig.in_len == 16 && is_zero(rig.in + 6, 10));
+	assert_memory_equal(
+		rig.in + 4, ((uint8_t[]){0x0a, 10, 0x04, 0, 0x08, 0x40, 0, 0, 0, 0}), 10);
 	GOOD(IN(DISK, CDB(0x5a, 0x10, 0x3f, 0xff, 0, 0, 0, 1, 0), 256));
-	assert_memory_equal(rig.in, ((uint8_t[]){0, 54, 0, 0x10, 1, 0, 0, 16}), 8);
+	assert_memory_equal(rig.in, ((uint8_t[]){0, 94, 0, 0x10, 1, 0, 0, 16}), 8);
 	assert_true(get_be64(rig.in + 8) == BLOCKS && get_be32(rig.in + 20) == 512);
 	GOOD(IN(DISK, CDB(0x1a, 0, 0x3f, 0, 4), 4));
 	assert_int_equal(rig.last.in_len, 4);

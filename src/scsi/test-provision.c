@@ -1,4 +1,4 @@
-/* test-provision.c - VERIFY, COMPARE AND WRITE, UNMAP, WRITE SAME, GET LBA STATUS. */
+/* test-provision.c - VERIFY and what writes in other ways than WRITE; what takes room. */
 #include "expect.h"
 
 /* --- VERIFY, COMPARE AND WRITE --- */
@@ -17,6 +17,133 @@ static void test_verify(void **state)
 	GOOD(OUT(DISK, CDB(0x2f, 0x00, 0, 0, 0, 30, 0, 0, 4), data, 4 * 512));
 	assert_int_equal(rig.last.out_full, 0);
 	GOOD(NONE(DISK, CDB(0x2f, 0, 0, 0, 0, 0, 0, 0x08, 0)));
+}
+
+/* One block against all of the range. */
+static void test_verify_with_one_block(void **state)
+{
+	fill(3, 512);
+	GOOD(OUT(DISK, CDB(0x41, 0, 0, 0, 0, 7, 0, 0, 40), data, 512));
+	GOOD(OUT(DISK, CDB(0x2f, 0x06, 0, 0, 0, 7, 0, 0, 40), data, 512));
+	assert_int_equal(rig.last.out_full, 512);
+	GOOD(OUT(DISK, CDB(0xaf, 0x06, 0, 0, 0, 7, 0, 0, 0, 40), data, 512));
+	BAD(OUT(DISK, CDB(0x2f, 0x06, 0, 0, 0, 7, 0, 0, 41), data, 512), 0xe, 0x1d, 0);
+	BAD(OUT(DISK, CDB(0x2f, 0x06, 0, 0, 0, 6, 0, 0, 2), data, 512), 0xe, 0x1d, 0);
+	data[511] ^= 1;
+	BAD(OUT(DISK, CDB(0x8f, 0x06, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1), data, 512), 0xe, 0x1d,
+		0);
+	BAD(OUT(DISK, CDB(0x2f, 0x06, 0, 0, 0, 7, 0, 0, 40), data, 100), 5, 0x0e, 3);
+	GOOD(NONE(DISK, CDB(0x2f, 0x06, 0, 0, 0, 7, 0, 0, 0)));
+	FIELD(OUT(DISK, CDB(0x2f, 0x04, 0, 0, 0, 7, 0, 0, 1), data, 512), 1, 2);
+}
+
+static void test_write_and_verify(void **state)
+{
+	static const uint8_t writes[][16] = {{0x2e, 0x02, 0, 0, 0, 9, 0, 0, 5},
+		{0xae, 0x10, 0, 0, 0, 9, 0, 0, 0, 5},
+		{0x8e, 0x12, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 5}};
+
+	for (unsigned i = 0; i < ARRAY_LEN(writes); i++) {
+		fill(60 + i, 5 * 512);
+		GOOD(OUT(DISK, writes[i], data, 5 * 512));
+		GOOD(IN(DISK, CDB(0x28, 0, 0, 0, 0, 9, 0, 0, 5), 5 * 512));
+		assert_memory_equal(rig.in, data, 5 * 512);
+	}
+	GOOD(NONE(DISK, CDB(0x2e)));
+	FIELD(OUT(DISK, CDB(0x2e, 0x04, 0, 0, 0, 9, 0, 0, 1), data, 512), 1, 2);
+	OUT_OF_RANGE(OUT(DISK, CDB(0x2e, 0, 0, 0, 0x07, 0xff, 0, 0, 2), data, 1024));
+	BAD(OUT(RO, writes[0], data, 5 * 512), 7, 0x27, 0);
+}
+
+static void test_orwrite(void **state)
+{
+	uint8_t want[20 * 512];
+
+	fill(70, 20 * 512);
+	memcpy(want, data, sizeof(want));
+	GOOD(OUT(DISK, CDB(0x2a, 0, 0, 0, 0, 3, 0, 0, 20), data, 20 * 512));
+	for (unsigned i = 0; i < 20 * 512; i++) {
+		data[i] = (uint8_t)(i * 31);
+		want[i] |= data[i];
+	}
+	GOOD(OUT(DISK, CDB(0x8b, 0x18, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 20), data, 20 * 512));
+	GOOD(IN(DISK, CDB(0x28, 0, 0, 0, 0, 3, 0, 0, 20), 20 * 512));
+	assert_memory_equal(rig.in, want, 20 * 512);
+	GOOD(NONE(DISK, CDB(0x8b)));
+	FIELD(OUT(DISK, CDB(0x8b, 0x20, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1), data, 512), 1, 5);
+	OUT_OF_RANGE(OUT(DISK, CDB(0x8b, 0, 0, 0, 0, 0, 0, 0, 0x08, 1), NULL, 0));
+}
+
+static void test_write_atomic(void **state)
+{
+	fill(80, 256 * 512);
+	GOOD(OUT(DISK, CDB(0x9c, 0x18, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 1, 0), data, 256 * 512));
+	GOOD(IN(DISK, CDB(0x28, 0, 0, 0, 0, 5, 0, 1, 0), 256 * 512));
+	assert_memory_equal(rig.in, data, 256 * 512);
+	FIELD(OUT(BIG, CDB(0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1), data, 0), 12, -1);
+	FIELD(OUT(DISK, CDB(0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 1), data, 512), 11, 3);
+	OUT_OF_RANGE(OUT(DISK, CDB(0x9c, 0, 0, 0, 0, 0, 0, 0, 0x07, 0xff, 0, 0, 0, 2), data, 1024));
+	/* a part of it is not all of it */
+	BAD(OUT(DISK, CDB(0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2), data, 512), 5, 0x0e, 3);
+}
+
+static void test_prefetch(void **state)
+{
+	GOOD(NONE(DISK, CDB(0x34, 0x02, 0, 0, 0, 9, 0x1f, 0, 5)));
+	GOOD(NONE(DISK, CDB(0x90, 0, 0, 0, 0, 0, 0, 0, 0, 9)));
+	OUT_OF_RANGE(NONE(DISK, CDB(0x34, 0, 0, 0, 0x08, 0)));
+	OUT_OF_RANGE(NONE(DISK, CDB(0x90, 0, 0, 0, 0, 0, 0, 0, 0x07, 0xff, 0, 0, 0, 2)));
+}
+
+/* --- GET LBA STATUS --- */
+
+#define STATUS(lun, lba, alloc)                                                                    \
+	GOOD(IN(lun, CDB(0x9e, 0x12, 0, 0, 0, 0, 0, 0, (lba) >> 8, (lba)&0xff, 0, 0, 0, alloc),    \
+		alloc))
+#define RUN(i, lba, n, kind)                                                                       \
+	do {                                                                                       \
+		const uint8_t *d = rig.in + 8 + 16 * (i);                                          \
+		assert_true(get_be64(d) == (lba) && get_be32(d + 8) == (n) && d[12] == (kind));    \
+	} while (0)
+
+static void test_lba_status(void **state)
+{
+	STATUS(DISK, 0, 24);
+	assert_int_equal(rig.in_len, 24);
+	RUN(0, 0, BLOCKS, 1);
+	fill(1, 512);
+	GOOD(OUT(DISK, CDB(0x2a, 0, 0, 0, 0, 20, 0, 0, 1), data, 512)); /* a page: 16 to 23 */
+	GOOD(OUT(DISK, CDB(0x2a, 0, 0, 0, 0, 24, 0, 0, 1), data, 512));
+	STATUS(DISK, 0, 200);
+	assert_int_equal(rig.in_len, 8 + 3 * 16);
+	assert_int_equal(get_be32(rig.in), 4 + 3 * 16);
+	RUN(0, 0, 16, 1);
+	RUN(1, 16, 16, 0);
+	RUN(2, 32, BLOCKS - 32, 1);
+	STATUS(DISK, 21, 40);
+	RUN(0, 21, 11, 0);
+	RUN(1, 32, BLOCKS - 32, 1);
+	STATUS(DISK, 2047, 24);
+	RUN(0, 2047, 1, 1);
+	STATUS(DISK, 0, 10);
+	assert_int_equal(rig.in_len, 10);
+	OUT_OF_RANGE(IN(DISK, CDB(0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0x08, 0, 0, 0, 0, 24), 24));
+}
+
+/* More runs than fit. */
+static void test_lba_status_of_many_runs(void **state)
+{
+	fill(1, 4096);
+	for (unsigned i = 0; i < 64; i++)
+		GOOD(OUT(BIG, CDB(0x2a, 0, 0, 0, 0, (uint8_t)(2 * i), 0, 0, 1), data, 4096));
+	STATUS(BIG, 0, 255);
+	assert_int_equal(rig.in_len, 8 + 15 * 16);
+	for (unsigned i = 0; i < 15; i++)
+		RUN(i, i, 1, i % 2);
+	STATUS(BIG, 126, 255);
+	assert_int_equal(rig.in_len, 8 + 2 * 16);
+	RUN(0, 126, 1, 0);
+	RUN(1, 127, 16384 - 127, 1);
 }
 
 static void test_compare_and_write(void **state)
@@ -46,7 +173,7 @@ static void test_compare_and_write(void **state)
 		-1);
 	FIELD(OUT(DISK, CDB(0x89, 0, 0, 0, 0, 0, 0, 0, 0, 41, 0, 0, 0, 3), both, sizeof(both)), 13,
 		-1);
-	GOOD(OUT(DISK, CDB(0x89, 0, 0, 0, 0, 0, 0, 0, 0, 41, 0, 0, 0, 0), both, 512));
+	FIELD(OUT(DISK, CDB(0x89, 0, 0, 0, 0, 0, 0, 0, 0, 41, 0, 0, 0, 0), both, 512), 13, -1);
 }
 
 static void test_compare_and_write_of_255_blocks(void **state)
@@ -166,10 +293,10 @@ static void test_write_same(void **state)
 	assert_true(is_zero(rig.in, 512) && is_zero(rig.in + 100 * 512, 512));
 	for (unsigned i = 1; i < 100; i++)
 		assert_memory_equal(rig.in + i * 512, data, 512);
-	/* not zeros: written, UNMAP or not */
-	GOOD(OUT(DISK, CDB(0x93, 0x08, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1), data, 512));
-	GOOD(IN(DISK, CDB(0x28, 0, 0, 0, 2, 0, 0, 0, 1), 512));
-	assert_memory_equal(rig.in, data, 512);
+	/* not zeros: UNMAP counts more */
+	GOOD(OUT(DISK, CDB(0x93, 0x08, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 1), data, 512));
+	GOOD(IN(DISK, CDB(0x28, 0, 0, 0, 2, 1, 0, 0, 1), 512));
+	assert_true(is_zero(rig.in, 512));
 	/* zeros, to the end of the unit */
 	memset(data, 0, 512);
 	GOOD(OUT(DISK, CDB(0x93, 0x08, 0, 0, 0, 0, 0, 0, 2, 0), data, 512));
@@ -182,69 +309,23 @@ static void test_write_same(void **state)
 	FIELD(OUT(BIG, CDB(0x41, 0, 0, 0, 0, 0, 0, 0x80, 0), data, 4096), 7, -1);
 }
 
-/* --- GET LBA STATUS --- */
-
-/* What is said of the blocks from `lba` on: so many, in pages or not. */
-static void expect_status(unsigned lun, uint32_t lba, uint32_t n, bool mapped)
-{
-	GOOD(IN(lun, CDB(0x9e, 0x12, 0, 0, 0, 0, (uint8_t)(lba >> 24), (uint8_t)(lba >> 16),
-			     (uint8_t)(lba >> 8), (uint8_t)lba, 0, 0, 0, 24), 24));
-	assert_int_equal(rig.in_len, 24);
-	assert_int_equal(get_be32(rig.in), 20);
-	assert_int_equal(get_be64(rig.in + 8), lba);
-	assert_int_equal(get_be32(rig.in + 16), n);
-	assert_int_equal(rig.in[20], mapped ? 0 : 1);
-}
-
-static void test_lba_status(void **state)
-{
-	enum { LEAF = 512 }; /* blocks of the map's unit of counting, on BIG */
-	uint8_t list[8 + 16];
-
-	expect_status(DISK, 0, BLOCKS, false);
-	expect_status(DISK, BLOCKS - 1, 1, false);
-	fill(50, 16 * 512);
-	GOOD(OUT(DISK, CDB(0x2a, 0, 0, 0, 0, 20, 0, 0, 16), data, 16 * 512));
-	expect_status(DISK, 0, 16, false);
-	expect_status(DISK, 15, 1, false);
-	expect_status(DISK, 16, 24, true); /* the pages that were touched */
-	expect_status(DISK, 21, 19, true);
-	expect_status(DISK, 40, BLOCKS - 40, false);
-	GOOD(UNMAP(list, unmap_list(list, 1, (uint64_t[]){24, 8})));
-	expect_status(DISK, 16, 8, true);
-	expect_status(DISK, 24, 8, false);
-	expect_status(DISK, 32, 8, true);
-
-	/* empty and full leaves go by their counts, one other is looked through */
-	expect_status(BIG, 5, 16384 - 5, false);
-	fill(51, 4096);
-	GOOD(OUT(BIG, CDB(0x41, 0, 0, 0, 2 * LEAF >> 8, 0, 0, 2 * LEAF >> 8, 7), data, 4096));
-	expect_status(BIG, 0, 2 * LEAF, false);
-	expect_status(BIG, 2 * LEAF, 2 * LEAF + 7, true);
-	expect_status(BIG, 4 * LEAF + 6, 1, true);
-	expect_status(BIG, 4 * LEAF + 7, 16384 - 4 * LEAF - 7, false);
-	GOOD(OUT(BIG, CDB(0x2a, 0, 0, 0, 6 * LEAF >> 8, 100, 0, 0, 1), data, 4096));
-	expect_status(BIG, 4 * LEAF + 7, 2 * LEAF, false); /* 505 pages of leaf 4 and 7 of leaf 6 were looked at */
-	expect_status(BIG, 6 * LEAF + 7, 93, false);
-
-	OUT_OF_RANGE(IN(DISK, CDB(0x9e, 0x12, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 24), 24));
-	GOOD(IN(DISK, CDB(0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12), 24));
-	assert_int_equal(rig.in_len, 12);
-	GOOD(IN(DISK, CDB(0x9e, 0x12), 24));
-	assert_int_equal(rig.in_len, 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_verify),
+		TEST(test_verify_with_one_block),
+		TEST(test_write_and_verify),
+		TEST(test_orwrite),
+		TEST(test_write_atomic),
+		TEST(test_prefetch),
+		TEST(test_lba_status),
+		TEST(test_lba_status_of_many_runs),
 		TEST(test_compare_and_write),
 		TEST(test_compare_and_write_of_255_blocks),
 		TEST(test_unmap),
 		TEST(test_unmap_lists_that_are_wrong),
 		TEST(test_unmap_limit),
 		TEST(test_write_same),
-		TEST(test_lba_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,8 @@ struct config {
 	bool verbose;          /* -v: log_level LOG_DEBUG, set by whoever runs the server */
 };
 
+#define CONFIG_STATE_DIR "/var/lib/berth" /* where state_dir is NULL */
+
 enum {
 	CONFIG_PORT = 3260,
 	CONFIG_THREADS_MAX = 64,

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "backend.h"
 #include "log.h"
 #include "server_in.h"
+#include "store.h"
 #include "volume.h"
 
 enum { LEND_CHUNK = 64 << 20 };
@@ -66,6 +68,39 @@ static int open_file(struct disks *d, const struct config *c, const struct serve
 	return 0;
 }
 
+/* open_store - where the unit keeps what must survive a restart. Without --state-dir that is the default directory,
+ * where it is there and may be written, and for files only: a RAM disk does not survive either. */
+static int open_store(const struct config *c, const struct config_disk *disk, struct lu_params *lp, void **recordp,
+	char *err, size_t err_len)
+{
+	const char *dir = c->state_dir ? c->state_dir : CONFIG_STATE_DIR;
+	int rc;
+
+	if (!c->state_dir && (!disk->path || access(dir, W_OK) < 0))
+		return 0;
+	rc = store_open(&lp->store, dir, lp->uuid, recordp, &lp->record_len, err, err_len);
+	lp->record = *recordp;
+	return rc;
+}
+
+static int make_unit(const struct config *c, const struct server_world *world, const struct config_disk *disk,
+	struct lu_params *lp, struct lu **lup, char *err, size_t err_len)
+{
+	void *record = NULL;
+	int rc = world ? 0 : open_store(c, disk, lp, &record, err, err_len);
+
+	if (rc)
+		return rc;
+	rc = lu_new(lup, lp);
+	if (rc) {
+		snprintf(err, err_len, "%s: %s", disk->text, strerror(-rc));
+		if (lp->store)
+			lp->store->free(lp->store);
+	}
+	free(record);
+	return rc;
+}
+
 static int open_disk(struct disks *d, const struct config *c, const struct server_world *world, unsigned i,
 	struct node **nodes, char *err, size_t err_len)
 {
@@ -74,7 +109,8 @@ static int open_disk(struct disks *d, const struct config *c, const struct serve
 	struct disk_name *entry = &d->list[i];
 	struct volume_params vp = {.name = entry->name, .block = disk->block};
 	struct lu_params lp = {.lun = disk->lun, .target = node->name, .block = disk->block,
-		.physical = disk->physical, .ro = disk->ro, .removable = disk->removable};
+		.physical = disk->physical, .ro = disk->ro, .removable = disk->removable, .host = d->host};
+	struct lu *lu = NULL;
 	int rc;
 
 	snprintf(entry->name, sizeof(entry->name), "disk%u", i);
@@ -93,14 +129,13 @@ static int open_disk(struct disks *d, const struct config *c, const struct serve
 	}
 	lp.volume = entry->v;
 	memcpy(lp.uuid, disk->uuid, sizeof(lp.uuid));
-	rc = lu_new(&node->luns.lu[disk->lun], &lp);
+	rc = make_unit(c, world, disk, &lp, &lu, err, err_len);
 	if (rc) {
-		snprintf(err, err_len, "%s: %s", disk->text, strerror(-rc));
 		volume_free(entry->v);
 		entry->v = NULL;
 		return rc;
 	}
-	node->luns.n = MAX(node->luns.n, disk->lun + 1);
+	lu_map_add(&node->luns, lu);
 	d->n = i + 1;
 	return 0;
 }

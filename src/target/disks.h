@@ -9,6 +9,7 @@ struct disks {
 	struct arena *cache;   /* of all files; NULL when there are none */
 	struct disk_name { struct volume *v; struct arena *a; char name[40]; } *list;
 	unsigned n;
+	struct scsi_host *host; /* of the units; set before disks_open() */
 };
 
 struct server_world;

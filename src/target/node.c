@@ -17,6 +17,7 @@ struct node *node_new(const char *name)
 	}
 	pthread_mutex_init(&n->lock, NULL);
 	list_init(&n->sessions);
+	lu_map_init(&n->luns);
 	return n;
 }
 
@@ -27,6 +28,7 @@ struct node *node_free(struct node *n)
 	check(list_empty(&n->sessions));
 	for (unsigned i = 0; i < n->luns.n; i++)
 		lu_free(n->luns.lu[i]);
+	lu_map_deinit(&n->luns);
 	pthread_mutex_destroy(&n->lock);
 	free(n->name);
 	free(n);

@@ -3,7 +3,6 @@
 #include "reset.h"
 
 #include <stdlib.h>
-#include "attention.h"
 #include "rx.h"
 #include "server_in.h"
 #include "session.h"
@@ -133,21 +132,14 @@ static bool concerns(const struct reset *r, const struct lu *lu)
 }
 
 /* reset_session - what came before the reset ends without an answer; what has come behind it since
- * is not its business (RFC 7143 4.2.3.3). Every nexus is told (SAM-5 6.3.3); without memory for
- * that, it finds out by itself. */
+ * is not its business (RFC 7143 4.2.3.3). Every nexus was told by lu_reset(). */
 static void reset_session(struct session *s, const struct reset *r, struct task_waiter *waiter)
 {
-	const struct lu_map *map = &r->node->luns;
-
 	list_for_each_safe (node, next, &s->tasks) {
 		struct task *t = list_entry(node, struct task, link);
 
 		if (concerns(r, t->scsi.lu) && t->scsi.lun_gen != volume_gen(lu_volume(t->scsi.lu)))
 			task_abort(t, waiter);
-	}
-	for (unsigned i = 0; i < map->n; i++) {
-		if (concerns(r, map->lu[i]))
-			(void)attention_raise(&s->nexus, map->lu[i], r->plan.told);
 	}
 }
 

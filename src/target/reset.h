@@ -12,9 +12,8 @@
 #include "scsi.h"
 
 struct reset_plan {
-	struct lu *lu;	 /* NULL: every unit of the session's node */
-	enum sense told; /* the unit attention of every nexus of these units */
-	bool ends;	 /* all sessions of the node end afterwards */
+	struct lu *lu; /* NULL: every unit of the session's node */
+	bool ends;     /* all sessions of the node end afterwards */
 };
 
 /* reset_begin - answers the task management function under way, sooner or later. */

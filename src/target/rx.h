@@ -28,6 +28,7 @@ void rx_snack_request(struct conn *c);
 void rx_login_step(struct conn *c, enum login_step step);
 
 void rx_tmf_response(struct tx *tx, uint32_t itt, uint8_t response);
+uint16_t rx_tmf_functions(unsigned level); /* nexus.functions, at this iSCSIProtocolLevel */
 void rx_tmf_answer(struct conn *c, uint32_t itt, uint8_t response); /* nothing when the connection is ending */
 
 /* tx_reply - a numbered answer to the PDU under way: opcode and ITT set, F set; NULL (and the connection has

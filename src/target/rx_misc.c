@@ -50,6 +50,8 @@ void rx_logout_request(struct conn *c)
 		return;
 	}
 	if (tx->pdu.logout_rsp.response == LOGOUT_DONE) {
+		if (c->s)
+			nexus_leave(&c->s->nexus);
 		c->close_after = true;
 		c->state = CONN_LOGOUT;
 	}

@@ -21,9 +21,9 @@ struct function {
 	uint8_t level;	/* iSCSIProtocolLevel from which on it exists */
 	uint8_t answer; /* of those that do nothing */
 	bool all_units; /* of this nexus, or of the target */
-	enum sense
-		told; /* the unit attention that it raises: resets on every nexus of their units */
-	bool ends;    /* sessions, behind its answer */
+	bool loses;	/* the nexus is lost */
+	bool ends;	/* sessions, behind its answer */
+	uint16_t bit;	/* of REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS (SPC-4 table 319) */
 };
 
 void rx_tmf_response(struct tx *tx, uint32_t itt, uint8_t response)
@@ -170,7 +170,7 @@ static void abort_set(struct conn *c, const struct function *f)
 		if (in_set(t, c, lu))
 			task_abort(t, &e->waiter);
 	}
-	if (f->told == SENSE_NEXUS_LOSS)
+	if (f->loses)
 		scsi_nexus_lost(&c->s->nexus);
 	ending_told(e);
 }
@@ -225,28 +225,38 @@ static void query_event(struct conn *c, const struct function *f)
 static void reset(struct conn *c, const struct function *f)
 {
 	struct reset_plan plan = {
-		.lu = f->all_units ? NULL : unit_of(c), .told = f->told, .ends = f->ends};
+		.lu = f->all_units ? NULL : unit_of(c), .ends = f->ends};
 
 	reset_begin(c, &plan);
 }
 
 /* clang-format off */
 static const struct function functions[] = {
-	/*                         run           unit level answer                   all_units told                     ends */
-	[TMF_ABORT_TASK]        = {abort_task,   false, 0, TMF_RSP_COMPLETE,      false, SENSE_NONE,             false},
-	[TMF_ABORT_TASK_SET]    = {abort_set,    true,  0, TMF_RSP_COMPLETE,      false, SENSE_NONE,             false},
-	[TMF_CLEAR_ACA]         = {fixed_answer, false, 0, TMF_RSP_NOT_SUPPORTED, false, SENSE_NONE,             false}, /* NORMACA is 0 */
-	[TMF_CLEAR_TASK_SET]    = {abort_set,    true,  0, TMF_RSP_COMPLETE,      false, SENSE_NONE,             false},
-	[TMF_LUN_RESET]         = {reset,        true,  0, TMF_RSP_COMPLETE,      false, SENSE_BUS_DEVICE_RESET, false},
-	[TMF_TARGET_WARM_RESET] = {reset,        false, 0, TMF_RSP_COMPLETE,      true,  SENSE_BUS_DEVICE_RESET, false},
-	[TMF_TARGET_COLD_RESET] = {reset,        false, 0, TMF_RSP_COMPLETE,      true,  SENSE_BUS_DEVICE_RESET, true},
-	[TMF_TASK_REASSIGN]     = {fixed_answer, false, 0, TMF_RSP_NO_FAILOVER,   false, SENSE_NONE,             false}, /* error recovery level 0 */
-	[TMF_QUERY_TASK]        = {query_task,   false, 2, TMF_RSP_COMPLETE,      false, SENSE_NONE,             false},
-	[TMF_QUERY_TASK_SET]    = {query_set,    true,  2, TMF_RSP_COMPLETE,      false, SENSE_NONE,             false},
-	[TMF_I_T_NEXUS_RESET]   = {abort_set,    false, 2, TMF_RSP_COMPLETE,      true,  SENSE_NEXUS_LOSS,       false},
-	[TMF_QUERY_ASYNC_EVENT] = {query_event,  true,  2, TMF_RSP_COMPLETE,      false, SENSE_NONE,             false},
+	/*                         run           unit level answer                  all_units loses ends   bit */
+	[TMF_ABORT_TASK]        = {abort_task,   false, 0, TMF_RSP_COMPLETE,      false,    false, false, 0x8000},
+	[TMF_ABORT_TASK_SET]    = {abort_set,    true,  0, TMF_RSP_COMPLETE,      false,    false, false, 0x4000},
+	[TMF_CLEAR_ACA]         = {fixed_answer, false, 0, TMF_RSP_NOT_SUPPORTED, false,    false, false, 0x0000}, /* NORMACA is 0 */
+	[TMF_CLEAR_TASK_SET]    = {abort_set,    true,  0, TMF_RSP_COMPLETE,      false,    false, false, 0x1000},
+	[TMF_LUN_RESET]         = {reset,        true,  0, TMF_RSP_COMPLETE,      false,    false, false, 0x0800},
+	[TMF_TARGET_WARM_RESET] = {reset,        false, 0, TMF_RSP_COMPLETE,      true,     false, false, 0x0200},
+	[TMF_TARGET_COLD_RESET] = {reset,        false, 0, TMF_RSP_COMPLETE,      true,     false, true,  0x0200},
+	[TMF_TASK_REASSIGN]     = {fixed_answer, false, 0, TMF_RSP_NO_FAILOVER,   false,    false, false, 0x0000}, /* error recovery level 0 */
+	[TMF_QUERY_TASK]        = {query_task,   false, 2, TMF_RSP_COMPLETE,      false,    false, false, 0x0400},
+	[TMF_QUERY_TASK_SET]    = {query_set,    true,  2, TMF_RSP_COMPLETE,      false,    false, false, 0x0002},
+	[TMF_I_T_NEXUS_RESET]   = {abort_set,    false, 2, TMF_RSP_COMPLETE,      true,     true,  false, 0x0001},
+	[TMF_QUERY_ASYNC_EVENT] = {query_event,  true,  2, TMF_RSP_COMPLETE,      false,    false, false, 0x0004},
 };
 /* clang-format on */
+
+uint16_t rx_tmf_functions(unsigned level)
+{
+	uint16_t bits = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(functions); i++)
+		if (functions[i].run && level >= functions[i].level)
+			bits |= functions[i].bit;
+	return bits;
+}
 
 void rx_task_mgmt(struct conn *c)
 {

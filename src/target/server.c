@@ -16,6 +16,7 @@
 #include "link.h"
 #include "log.h"
 #include "session.h"
+#include "sweep.h"
 #include "task.h"
 #include "trace.h"
 
@@ -34,6 +35,7 @@ struct server {
 	struct node **nodes;
 	unsigned n_nodes;
 	struct disks disks;
+	struct scsi_host host; /* of the units */
 	struct portal *portals;
 	unsigned n_portals;
 	_Atomic uint16_t tsih;
@@ -200,6 +202,11 @@ static int build_workers(struct server *s, char *err, size_t err_len)
 	return 0;
 }
 
+static int on_sweep(struct scsi_host *h, struct scsi_sweep *sweep)
+{
+	return sweep_begin(container_of(h, struct server, host), sweep);
+}
+
 static int build_nodes(struct server *s, char *err, size_t err_len)
 {
 	s->nodes = calloc(s->config->n_targets, sizeof(*s->nodes));
@@ -211,6 +218,8 @@ static int build_nodes(struct server *s, char *err, size_t err_len)
 			return fail(err, err_len, -ENOMEM, "no memory");
 		s->n_nodes = i + 1;
 	}
+	s->host.sweep = on_sweep;
+	s->disks.host = &s->host;
 	return disks_open(&s->disks, s->config, s->world, s->nodes, err, err_len);
 }
 
@@ -263,6 +272,30 @@ struct start {
 	struct worker *w;
 };
 
+static void start_units(struct server *s, struct io *io)
+{
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		for (unsigned lun = 0; lun < s->nodes[i]->luns.n; lun++) {
+			if (s->nodes[i]->luns.lu[lun])
+				lu_start(s->nodes[i]->luns.lu[lun], io);
+		}
+	}
+}
+
+/* leave_units - how many still have something to do on this reactor. */
+static unsigned leave_units(struct server *s, struct io *io)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		for (unsigned lun = 0; lun < s->nodes[i]->luns.n; lun++) {
+			if (s->nodes[i]->luns.lu[lun])
+				n += !lu_leave(s->nodes[i]->luns.lu[lun], io);
+		}
+	}
+	return n;
+}
+
 /* start_worker - on its reactor: lend the cache to the engine; the first one listens. */
 static void start_worker(struct io_work *work)
 {
@@ -270,6 +303,7 @@ static void start_worker(struct io_work *work)
 
 	disks_lend(&st->s->disks, st->w->io);
 	if (st->w == &st->s->workers[0]) {
+		start_units(st->s, st->w->io);
 		for (unsigned i = 0; i < st->s->n_portals; i++)
 			io_want(st->w->io, &st->s->portals[i].sock, IO_IN);
 	}
@@ -390,6 +424,7 @@ static void round_run(struct io_work *work)
 	}
 	list_for_each(node, &r->w->sessions)
 		n++;
+	n += leave_units(r->s, r->w->io);
 	*r->n_busy += n;
 	--*r->n_left;
 }

@@ -45,6 +45,7 @@ static struct session *session_new(struct worker *w, struct node *node, const st
 	for (unsigned i = 0; i < SESSION_BUCKETS; i++)
 		list_init(&s->by_itt[i]);
 	s->limit = SESSION_WINDOW;
+	nexus_init(&s->nexus);
 	if (node) {
 		s->nexus.luns = &node->luns;
 		s->nexus.port = PORTAL_GROUP;
@@ -53,7 +54,11 @@ static struct session *session_new(struct worker *w, struct node *node, const st
 		snprintf(s->nexus.initiator, sizeof(s->nexus.initiator), "%.200s,i,0x%02x%02x%02x%02x%02x%02x",
 			l->initiator, l->isid[0], l->isid[1], l->isid[2], l->isid[3], l->isid[4], l->isid[5]);
 	}
-	nexus_init(&s->nexus);
+	if (node && nexus_open(&s->nexus)) {
+		nexus_deinit(&s->nexus);
+		free(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -105,6 +110,7 @@ bool session_reserve(struct session *s, const struct params *p)
 {
 	if (!s->node)
 		return true;
+	s->nexus.functions = rx_tmf_functions(p->protocol_level);
 	for (unsigned i = 0; i < s->node->luns.n; i++) {
 		struct lu *lu = s->node->luns.lu[i];
 		struct volume *v = lu ? lu_volume(lu) : NULL;
@@ -273,6 +279,7 @@ void session_recall(struct session *s)
 
 void session_close(struct session *s)
 {
+	nexus_leave(&s->nexus);
 	list_for_each_safe(node, next, &s->tasks)
 		task_abort(list_entry(node, struct task, link), NULL);
 }

@@ -124,7 +124,7 @@ struct wait {
 	struct task_waiter *waiter;
 };
 
-static void wait_for(struct task *t, struct task_waiter *waiter)
+void task_wait(struct task *t, struct task_waiter *waiter)
 {
 	struct wait *w = malloc(sizeof(*w));
 
@@ -177,7 +177,10 @@ static void residual(const struct task *t, bool *overp, bool *underp, uint32_t *
 {
 	uint64_t expected = t->scsi.edtl, moved = 0;
 
-	if (t->scsi.write && t->scsi.status == SCSI_CHECK_CONDITION)
+	/* A command that was refused because EDTL is too short says by how much. */
+	if (t->scsi.write && t->scsi.status == SCSI_CHECK_CONDITION && t->scsi.out_full > expected)
+		moved = t->scsi.out_full;
+	else if (t->scsi.write && t->scsi.status == SCSI_CHECK_CONDITION)
 		moved = t->failed ? 0 : t->scsi.out_len;
 	else if (t->scsi.write)
 		moved = t->scsi.out_full;
@@ -247,12 +250,28 @@ static void task_answer(struct task *t)
 	tx_push(t->c, &t->tx);
 }
 
+/* task_ended - it was aborted, and has settled. Whoever waited hears now, not when an answer has left. */
+static void task_ended(struct task *t)
+{
+	struct scsi_cmd *cmd = &t->scsi;
+
+	if (!t->tas || t->c->state != CONN_FULL) {
+		task_free(t);
+		return;
+	}
+	cmd->status = SCSI_TASK_ABORTED;
+	cmd->sense_len = 0;
+	cmd->in_len = 0;
+	tell_waiters(&t->waiters);
+	task_answer(t);
+}
+
 static void task_done(struct scsi_cmd *cmd)
 {
 	struct task *t = container_of(cmd, struct task, scsi);
 
 	if (t->state == TASK_ABORTING || cmd->aborted || t->c->state == CONN_ENDING)
-		task_free(t);
+		task_ended(t);
 	else
 		task_answer(t);
 }
@@ -560,7 +579,17 @@ void task_fail(struct task *t, enum sense why)
 static void abort_now(struct task *t)
 {
 	if (t->failed || scsi_abort(&t->scsi))
-		task_free(t);
+		task_ended(t);
+}
+
+bool task_abort_by_other(struct task *t, bool tas, struct task_waiter *waiter)
+{
+	if (t->state == TASK_SENDING)
+		return false;
+	if (t->state != TASK_ABORTING)
+		t->tas = tas;
+	task_abort(t, waiter);
+	return true;
 }
 
 void task_abort(struct task *t, struct task_waiter *waiter)
@@ -570,7 +599,7 @@ void task_abort(struct task *t, struct task_waiter *waiter)
 	if (t->state == TASK_SENDING)
 		return;
 	if (waiter)
-		wait_for(t, waiter);
+		task_wait(t, waiter);
 	if (t->state == TASK_ABORTING)
 		return;
 	windows_drain(t);

@@ -37,6 +37,7 @@ struct task {
 	uint32_t itt, cmdsn;
 	bool immediate;        /* I bit */
 	bool held;             /* not yet its turn by CmdSN */
+	bool tas;              /* aborted by another nexus, with a status */
 	bool failed;           /* status is decided; unsolicited data is only drained */
 	bool counted;          /* takes a place of the command window */
 	bool parting;          /* ends when the receive walk is over: bytes of it may lie in its pages */
@@ -61,6 +62,9 @@ void task_data_in(struct task *t, struct window *w, struct dpt_entry *e, uint32_
 void task_release(struct task *t);                    /* its CmdSN's turn has come */
 void task_fail(struct task *t, enum sense why);       /* ends with CHECK CONDITION */
 void task_abort(struct task *t, struct task_waiter *waiter); /* no status; waiter is told when settled */
+/* task_abort_by_other - another nexus ends it: with the status TASK ABORTED when `tas`. False: its status is on its way. */
+bool task_abort_by_other(struct task *t, bool tas, struct task_waiter *waiter);
+void task_wait(struct task *t, struct task_waiter *waiter); /* is told when it has settled */
 void task_part(struct conn *c);                       /* the receive walk is over: end what had to wait */
 void task_grant(struct task *t);                      /* R2Ts, as far as places and slots allow */
 void task_tick(struct task *t, uint64_t now_ns);      /* ends one that has waited too long */

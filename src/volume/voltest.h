@@ -83,7 +83,7 @@ struct fake {
 	uint8_t *disk;
 	struct backend_req *pending[FAKE_MAX];
 	unsigned n_pending;
-	unsigned n_count[IO_ZERO + 1]; /* requests seen, by kind */
+	unsigned n_count[IO_HOLE + 1]; /* requests seen, by kind */
 	int fail_next;		       /* error of the next request to end */
 	bool shared;		       /* several may be in flight for a page: not checked */
 };

@@ -117,44 +117,6 @@ uint64_t volume_mapped_bytes(const struct volume *v)
 	return __atomic_load_n(&v->map.total_used, __ATOMIC_RELAXED) * ARENA_PAGE;
 }
 
-/* extent_in_leaf - from `at` to where the state changes, or to `end`, which is in the same leaf. A leaf that is
- * all of one kind is known by its count. */
-static uint64_t extent_in_leaf(struct map *m, uint64_t at, uint64_t end, bool empty, uint64_t *n_readp)
-{
-	uint64_t leaf = at / MAP_LEAF_PAGES;
-
-	if (at % MAP_LEAF_PAGES == 0 && m->n_used[leaf] == (empty ? 0 : MAP_LEAF_PAGES))
-		return end;
-	for (; at < end && *n_readp; at++, --*n_readp) {
-		if ((entry_state(map_get(m, at)) == ENTRY_HOME) != empty)
-			break;
-	}
-	return at;
-}
-
-uint64_t volume_extent(struct volume *v, uint64_t off, bool *emptyp)
-{
-	enum { LEAVES = 512 };
-	struct map *m = &v->map;
-	uint64_t at = off / ARENA_PAGE, n_read = MAP_LEAF_PAGES;
-	bool more = true;
-
-	*emptyp = false;
-	if (v->backend)
-		return v->size - off;
-	for (unsigned i = 0; more && i < LEAVES && at < v->n_pages; i++) {
-		uint64_t from = at, end = MIN((at / MAP_LEAF_PAGES + 1) * MAP_LEAF_PAGES, v->n_pages);
-
-		map_lock(m, from, end - from);
-		if (i == 0)
-			*emptyp = entry_state(map_get(m, at)) == ENTRY_HOME;
-		at = extent_in_leaf(m, from, end, *emptyp, &n_read);
-		map_unlock(m, from, end - from);
-		more = at == end && n_read;
-	}
-	return MIN(at * ARENA_PAGE, v->size) - off;
-}
-
 uint32_t volume_gen(const struct volume *v)
 {
 	return __atomic_load_n(&v->gen, __ATOMIC_ACQUIRE);

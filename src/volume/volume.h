@@ -51,9 +51,6 @@ uint64_t volume_ram_pages(uint64_t size);
 uint64_t volume_size(const struct volume *v);
 struct arena *volume_arena(const struct volume *v);
 const struct backend_info *volume_backend_info(const struct volume *v); /* NULL: RAM */
-/* volume_extent - how many bytes from `off` on are alike: in no page (*emptyp; RAM only) or in pages. What a backend
- * holds is not asked, and counts as in pages. Touches few lines: what follows may be of the same kind. */
-uint64_t volume_extent(struct volume *v, uint64_t off, bool *emptyp);
 uint64_t volume_mapped_bytes(const struct volume *v); /* pages in the map: RAM's content, a file's cached part */
 
 /* volume_make_room - n pages of the arena are to be open: cached pages give way. Best effort; any thread. */
@@ -103,7 +100,8 @@ struct vol_op {
 	/* results */
 	struct iovec *iov; /* volume_read(): the bytes, until volume_unpin() */
 	unsigned n_iov;
-	uint64_t where;    /* VOL_MISCOMPARE: byte offset of the first difference, from off */
+	uint64_t where;    /* VOL_MISCOMPARE: byte offset of the first difference, from off; volume_status() */
+	bool mapped;       /* volume_status() */
 
 	/* the volume's own */
 	struct vol_work *work;
@@ -141,6 +139,10 @@ void volume_zero(struct vol_op *op, bool unmap);
 void volume_same(struct vol_op *op, const void *block);
 /* volume_flush - all that was committed to the range before it is durable. */
 void volume_flush(struct vol_op *op);
+/* volume_status - does the range begin with blocks that take room (op->mapped), and how many bytes of it, at least,
+ * are alike (op->where, whole blocks, not 0)? Looks at so many leaves a call that it may say less than there
+ * are. What is under way counts as what it was. */
+void volume_status(struct vol_op *op);
 /* volume_cancel - a long operation ends between two steps, with VOL_STALE; others just run to their end.
  * done comes as always. */
 void volume_cancel(struct vol_op *op);

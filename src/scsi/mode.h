@@ -1,0 +1,28 @@
+/* mode.h - mode pages: values, and what of them is kept. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct lu;
+
+struct mode_page {
+	uint8_t code;
+	uint8_t len; /* with its two bytes of header */
+	void (*fill)(uint8_t *p);
+};
+
+enum mode_values { MODE_CURRENT, MODE_CHANGEABLE, MODE_DEFAULT, MODE_SAVED };
+
+/* mode_page - the i-th; NULL behind the last. No page has subpages. */
+const struct mode_page *mode_page(unsigned i);
+/* mode_fill - all `len` bytes of it. */
+void mode_fill(const struct lu *l, const struct mode_page *m, enum mode_values v, uint8_t *p);
+/* mode_take - the LU_ bits that a page in a list of MODE SELECT asks for. */
+uint32_t mode_take(const struct mode_page *m, const uint8_t *p);
+uint32_t mode_bits(const struct mode_page *m); /* the LU_ bits it has */
+
+void mode_reset(struct lu *l); /* current values as saved */
+size_t mode_encode(struct lu *l, uint8_t *p, size_t room);
+bool mode_decode(struct lu *l, const uint8_t *p, size_t len);

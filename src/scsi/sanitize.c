@@ -1,0 +1,491 @@
+/* sanitize.c - see sanitize.h.
+ *
+ *   command checked -> LU_SANITIZING -> what runs on the unit is waited for -> kept, so that a
+ * restart goes on with it -> passes of steps -> flushed -> kept that it is over -> the state goes
+ * back
+ *
+ * The command without IMMED is answered at the end, if anybody still wants to know. An operation
+ * takes LEAST_NS at least: its state and progress are there for others to see (they poll, with
+ * 04h/1Bh and a progress indication), so it must not be over before they have looked.
+ *
+ * BLOCK ERASE gives all blocks back, as UNMAP does. There is no key that could be thrown away; what
+ * CRYPTOGRAPHIC ERASE promises, that nothing of the old content can be read by any means we have,
+ * is kept the same way. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "be.h"
+#include "body.h"
+#include "check.h"
+#include "log.h"
+#include "sanitize.h"
+
+enum { OVERWRITE = 0x01, BLOCK_ERASE = 0x02, CRYPTO_ERASE = 0x03, EXIT_FAILED = 0x1f };
+enum { IMMED = 0x80, AUSE = 0x20, INVERT = 0x80 };
+enum { LIST_HEAD = 4, STEPS = 64, STEP_LEAST = 1 << 20, STEP_MOST = 64 << 20 };
+static const uint64_t least_ns = 6ull * 1000000000;
+
+struct sanitize {
+	/* What is to be done, or was: read when a record is encoded, so under lock. */
+	pthread_mutex_t lock;
+	uint8_t action; /* 0: nothing */
+	bool ause, invert, failed;
+	uint8_t passes;
+	uint8_t *pattern; /* a block */
+
+	/* The operation's own, on its reactor. */
+	struct lu *l;
+	struct io *_Atomic io; /* NULL: nothing is under way */
+	uint8_t *block;	       /* the pattern of this pass */
+	struct scsi_cmd *waiter;
+	unsigned pass;
+	uint64_t cursor, start_ns;
+	int error;
+	bool leaving, op_busy;
+	_Atomic uint16_t progress;
+	struct vol_op op;
+	struct scsi_sweep sweep;
+	struct keep_waiter keep;
+	struct io_timer timer;
+	struct io_work work;
+};
+
+static void step(struct sanitize *s);
+
+/* --- the operation --- */
+
+static void rest(struct sanitize *s)
+{
+	s->io = NULL;
+	s->waiter = NULL;
+}
+
+/* over - the state goes back first: whoever hears of the end finds the unit ready. */
+static void over(struct sanitize *s)
+{
+	struct lu *l = s->l;
+	struct scsi_cmd *c = s->waiter;
+
+	if (s->error)
+		log_error("lun %u: sanitize: %s", l->lun, strerror(-s->error));
+	lu_state_set(l, LU_SANITIZE_FAILED, s->error);
+	lu_state_set(l, LU_SANITIZING, false);
+	if (s->error && c)
+		sense_set(c, SENSE_SANITIZE_FAILED);
+	rest(s);
+	if (c)
+		cmd_done(c);
+}
+
+static void on_kept_end(struct keep_waiter *w, int error)
+{
+	over(container_of(w, struct sanitize, keep));
+}
+
+/* The record must not say any more that there is something to do. */
+static void finish(struct sanitize *s, int error)
+{
+	s->error = error;
+	pthread_mutex_lock(&s->lock);
+	s->action = 0;
+	s->failed = error;
+	pthread_mutex_unlock(&s->lock);
+	s->keep.kept = on_kept_end;
+	keep_save(s->l, s->io, &s->keep);
+}
+
+static void on_flushed(struct vol_op *op, int end)
+{
+	struct sanitize *s = container_of(op, struct sanitize, op);
+
+	s->op_busy = false;
+	finish(s, end > 0 ? -EIO : end);
+}
+
+static uint64_t total_bytes(const struct sanitize *s)
+{
+	return volume_size(s->l->volume) * MAX(s->passes, 1u);
+}
+
+static uint64_t done_bytes(const struct sanitize *s)
+{
+	return volume_size(s->l->volume) * s->pass + s->cursor;
+}
+
+static void begin_op(struct sanitize *s, uint64_t len, void (*done)(struct vol_op *, int))
+{
+	s->op = (struct vol_op){
+		.v = s->l->volume,
+		.io = s->io,
+		.done = done,
+		.off = s->cursor,
+		.len = len,
+		.gen = volume_gen(s->l->volume),
+	};
+	s->op_busy = true;
+}
+
+static void on_work(struct io_work *w)
+{
+	step(container_of(w, struct sanitize, work));
+}
+
+static void on_timer(struct io_timer *t)
+{
+	step(container_of(t, struct sanitize, timer));
+}
+
+/* next_at - the earliest moment for the next step, so that all of them take least_ns. */
+static uint64_t next_at(const struct sanitize *s)
+{
+	double share = (double)done_bytes(s) / (double)total_bytes(s);
+
+	return s->start_ns + (uint64_t)((double)least_ns * share);
+}
+
+static void on_stepped(struct vol_op *op, int end)
+{
+	struct sanitize *s = container_of(op, struct sanitize, op);
+
+	s->op_busy = false;
+	if (end == VOL_STALE || end == VOL_FULL || end == -ENOMEM)
+		end = 0; /* a reset, or no page now: once more */
+	else if (!end)
+		s->cursor += op->len;
+	if (end) {
+		finish(s, end);
+		return;
+	}
+	if (s->cursor == volume_size(s->l->volume)) {
+		s->cursor = 0;
+		s->pass++;
+	}
+	atomic_store(
+		&s->progress, (uint16_t)((double)done_bytes(s) / (double)total_bytes(s) * 65535));
+	if (next_at(s) <= io_now(s->io) || io_timer_set(s->io, &s->timer, next_at(s)))
+		io_post(s->io, &s->work);
+}
+
+/* SBC-3 4.11.1, 5.24: with INVERT every other pass writes the complement. */
+static void make_block(struct sanitize *s)
+{
+	uint8_t turn = s->invert && s->pass % 2 ? 0xff : 0;
+
+	for (uint32_t i = 0; i < s->l->block; i++)
+		s->block[i] = s->pattern[i] ^ turn;
+}
+
+/* leave - the process ends; what is kept says that there is something to do. */
+static void leave(struct sanitize *s)
+{
+	struct scsi_cmd *c = s->waiter;
+
+	rest(s);
+	if (!c)
+		return;
+	c->aborted = true;
+	c->status = SCSI_TASK_ABORTED;
+	cmd_done(c);
+}
+
+static void step(struct sanitize *s)
+{
+	uint64_t size = volume_size(s->l->volume);
+	uint64_t len =
+		round_up(MIN(MAX(size / STEPS, (uint64_t)STEP_LEAST), STEP_MOST), STEP_LEAST);
+
+	if (s->leaving) {
+		leave(s);
+		return;
+	}
+	if (s->pass == MAX(s->passes, 1u)) {
+		begin_op(s, size, on_flushed);
+		volume_flush(&s->op);
+		return;
+	}
+	if (s->cursor == 0)
+		make_block(s);
+	begin_op(s, MIN(len, size - s->cursor), on_stepped);
+	if (s->action == OVERWRITE)
+		volume_same(&s->op, s->block);
+	else
+		volume_zero(&s->op, true);
+}
+
+/* --- before its first step --- */
+
+static void on_kept_start(struct keep_waiter *w, int error)
+{
+	struct sanitize *s = container_of(w, struct sanitize, keep);
+	struct scsi_cmd *c = s->waiter;
+
+	if (error) {
+		finish(s, error);
+		return;
+	}
+	if (c && c->cdb[1] & IMMED) {
+		s->waiter = NULL;
+		cmd_done(c);
+	}
+	step(s);
+}
+
+static void on_swept(struct scsi_sweep *sweep)
+{
+	struct sanitize *s = container_of(sweep, struct sanitize, sweep);
+
+	s->keep.kept = on_kept_start;
+	keep_save(s->l, s->io, &s->keep);
+}
+
+static bool everybody(const struct scsi_sweep *s, const struct nexus *n)
+{
+	return true;
+}
+
+/* A command that is aborted leaves; the operation goes on (SBC-3 4.11.1). */
+static void detach(struct scsi_cmd *c)
+{
+	struct sanitize *s = c->lu->sanitize;
+
+	check(s->waiter == c);
+	s->waiter = NULL;
+	c->aborted = true;
+	cmd_done(c);
+}
+
+static void end_unbegun(struct sanitize *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->action = 0;
+	pthread_mutex_unlock(&s->lock);
+	lu_state_set(s->l, LU_SANITIZING, false);
+	rest(s);
+}
+
+static void begin(struct sanitize *s, struct io *io, struct scsi_cmd *c)
+{
+	s->io = io;
+	s->waiter = c;
+	s->pass = 0;
+	s->cursor = 0;
+	s->error = 0;
+	s->start_ns = io_now(io);
+	atomic_store(&s->progress, 0);
+	s->sweep = (struct scsi_sweep){.kind = SWEEP_WAIT,
+		.lu = s->l,
+		.io = io,
+		.except = c,
+		.match = everybody,
+		.done = on_swept};
+	if (c) {
+		c->body->detach = detach;
+		c->body->sweeping = true;
+	}
+	if (lu_sweep(&s->sweep) == 0)
+		return;
+	end_unbegun(s);
+	if (!c)
+		return;
+	c->status = SCSI_BUSY;
+	cmd_done(c);
+}
+
+int sanitize_init(struct lu *l)
+{
+	struct sanitize *s = calloc(1, sizeof(*s) + 2 * l->block);
+
+	if (!s)
+		return -ENOMEM;
+	pthread_mutex_init(&s->lock, NULL);
+	s->l = l;
+	s->pattern = (uint8_t *)(s + 1);
+	s->block = s->pattern + l->block;
+	io_timer_init(&s->timer, on_timer);
+	s->work.fn = on_work;
+	list_init(&s->work.link);
+	l->sanitize = s;
+	return 0;
+}
+
+void sanitize_deinit(struct lu *l)
+{
+	if (!l->sanitize)
+		return;
+	check(!l->sanitize->io);
+	pthread_mutex_destroy(&l->sanitize->lock);
+	free(l->sanitize);
+	l->sanitize = NULL;
+}
+
+void sanitize_resume(struct lu *l, struct io *io)
+{
+	struct sanitize *s = l->sanitize;
+
+	if (!s->action || s->io)
+		return;
+	log_info("lun %u: a sanitize operation is begun again", l->lun);
+	begin(s, io, NULL);
+}
+
+/* On the operation's own reactor; others have nothing to leave. */
+bool sanitize_leave(struct lu *l, struct io *io)
+{
+	struct sanitize *s = l->sanitize;
+
+	if (s->io != io)
+		return true;
+	s->leaving = true;
+	if (s->op_busy)
+		volume_cancel(&s->op);
+	if (s->timer.index) {
+		io_timer_stop(io, &s->timer);
+		step(s);
+	}
+	return !s->io;
+}
+
+uint16_t sanitize_progress(const struct lu *l)
+{
+	return atomic_load(&l->sanitize->progress);
+}
+
+/* --- kept over a restart: what to do, or that it failed --- */
+
+enum { KEPT_HEAD = 4, KEPT_FAILED = 0xff };
+
+size_t sanitize_encode(struct lu *l, uint8_t *p, size_t room)
+{
+	struct sanitize *s = l->sanitize;
+
+	check(room >= KEPT_HEAD + l->block);
+	pthread_mutex_lock(&s->lock);
+	p[0] = s->failed ? KEPT_FAILED : s->action;
+	p[1] = s->ause;
+	p[2] = s->invert;
+	p[3] = s->passes;
+	memcpy(p + KEPT_HEAD, s->pattern, l->block);
+	pthread_mutex_unlock(&s->lock);
+	return p[0] ? KEPT_HEAD + l->block : 0;
+}
+
+bool sanitize_decode(struct lu *l, const uint8_t *p, size_t len)
+{
+	struct sanitize *s = l->sanitize;
+
+	if (len != KEPT_HEAD + l->block)
+		return false;
+	s->ause = p[1];
+	s->invert = p[2];
+	s->passes = p[3];
+	memcpy(s->pattern, p + KEPT_HEAD, l->block);
+	if (p[0] == KEPT_FAILED) {
+		s->failed = true;
+		lu_state_set(l, LU_SANITIZE_FAILED, true);
+		return true;
+	}
+	s->action = p[0];
+	lu_state_set(l, LU_SANITIZING, true);
+	return true;
+}
+
+/* --- the command (SBC-3 5.24) --- */
+
+void sanitize_prepare(struct scsi_cmd *c)
+{
+	uint32_t len = get_be16(c->cdb + 7);
+
+	if (c->row->sa != OVERWRITE) {
+		if (len)
+			sense_cdb(c, 7, -1);
+		return;
+	}
+	if (len <= LIST_HEAD || len > LIST_HEAD + c->lu->block)
+		sense_cdb(c, 7, -1);
+	else if (cmd_wish(c, len, len))
+		cmd_list(c);
+}
+
+/* check_list - SBC-3 table 104: INVERT and the count, the pattern's length, the pattern, repeated
+ * to fill a block. What is wrong in it is told as wrong of the CDB: libiscsi 1.19 knows only that.
+ */
+static bool check_list(struct scsi_cmd *c)
+{
+	const uint8_t *p = c->body->data;
+	uint32_t len;
+
+	if (c->out_len != c->out_full) {
+		sense_set(c, SENSE_PARAMETER_LIST_LENGTH);
+		return false;
+	}
+	len = get_be16(p + 2);
+	if ((p[0] & 0x1f) == 0 || p[0] & 0x60 || p[1] || len == 0 ||
+		len != c->out_len - LIST_HEAD) {
+		sense_cdb(c, 7, -1);
+		return false;
+	}
+	return true;
+}
+
+/* take_order - what the command asks for, to be kept. */
+static void take_order(struct scsi_cmd *c, struct sanitize *s)
+{
+	const uint8_t *p = c->body->data;
+	bool overwrite = c->row->sa == OVERWRITE;
+	uint32_t len = overwrite ? get_be16(p + 2) : 0;
+
+	pthread_mutex_lock(&s->lock);
+	s->action = c->row->sa;
+	s->ause = c->cdb[1] & AUSE;
+	s->failed = false;
+	s->invert = overwrite && p[0] & INVERT;
+	s->passes = overwrite ? p[0] & 0x1f : 1;
+	for (uint32_t i = 0; i < c->lu->block; i++)
+		s->pattern[i] = overwrite ? p[LIST_HEAD + i % len] : 0;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* SBC-3 4.11.3: out of a failed operation, if it was asked for with AUSE. */
+static void exit_failure(struct scsi_cmd *c)
+{
+	struct lu *l = c->lu;
+
+	if (!(lu_state(l) & LU_SANITIZE_FAILED)) {
+		cmd_done(c);
+		return;
+	}
+	if (!l->sanitize->ause) {
+		sense_cdb(c, 1, 4);
+		cmd_done(c);
+		return;
+	}
+	pthread_mutex_lock(&l->sanitize->lock);
+	l->sanitize->failed = false;
+	pthread_mutex_unlock(&l->sanitize->lock);
+	lu_state_set(l, LU_SANITIZE_FAILED, false);
+	cmd_keep(c);
+}
+
+void sanitize_execute(struct scsi_cmd *c)
+{
+	struct lu *l = c->lu;
+	struct sanitize *s = l->sanitize;
+	uint32_t before;
+
+	if (c->row->sa == EXIT_FAILED) {
+		exit_failure(c);
+		return;
+	}
+	if (c->row->sa == OVERWRITE && !check_list(c)) {
+		cmd_done(c);
+		return;
+	}
+	before = atomic_fetch_or(&l->state, LU_SANITIZING);
+	if (before & LU_SANITIZING) { /* another reactor was quicker */
+		sense_progress(c, SENSE_SANITIZING, sanitize_progress(l));
+		cmd_done(c);
+		return;
+	}
+	take_order(c, s);
+	begin(s, c->io, c);
+}

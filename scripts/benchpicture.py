@@ -5,7 +5,7 @@ import math
 import benchlib as lib
 
 COLOURS = {"berth": "#0b62a8", "berth --spin 0": "#5aa9e6", "berth file": "#0b8a6a", "tgt": "#c0392b",
-           "tgt default": "#e59866", "limit": "#7f8c8d"}
+           "tgt default": "#e59866", "limit": "#7f8c8d", "limit --run 256": "#bdc3c7"}
 LEFT, ROW, WIDTH, TOP = 250, 22, 960, 58
 
 

@@ -65,7 +65,7 @@ static struct page_ver *newest_ver(const struct page_rec *r)
 	return list_empty(&r->vers) ? NULL : list_entry(r->vers.prev, struct page_ver, link);
 }
 
-uint32_t entry_newest(const struct volume *v, entry_t e)
+uint32_t entry_newest_busy(const struct volume *v, entry_t e)
 {
 	const struct page_ver *ver = NULL;
 

@@ -67,7 +67,11 @@ static inline entry_t entry_shown(entry_t e)
 }
 
 /* entry_newest - the newest committed page; PAGE_ZERO; PAGE_NONE: only the backend has it. */
-uint32_t entry_newest(const struct volume *v, entry_t e);
+uint32_t entry_newest_busy(const struct volume *v, entry_t e);
+static inline uint32_t entry_newest(const struct volume *v, entry_t e)
+{
+	return likely(entry_state(e) == ENTRY_CLEAN) ? entry_page(e) : entry_newest_busy(v, e);
+}
 
 /* pageio_attach - w's fresh pages (or its constant) become versions of its range. Before:
  * pageio_reserve(), outside the locks. After the locks: pageio_launch(), and from then on w may end

@@ -8,25 +8,13 @@
 #include "cache.h"
 #include "pageio.h"
 
-/* Vectors of whole pages under the lock; cut to the range afterwards. */
-static void add_page(struct vol_work *w, uint8_t *ptr)
+/* zeros_after - where a page of zeros lies whose neighbour ends at `end`: behind it, if that is a page of
+ * zeros too and the area goes on. */
+static inline uint8_t *zeros_after(const uint8_t *end)
 {
-	struct iovec *last = w->n_iov ? &w->iov[w->n_iov - 1] : NULL;
+	uintptr_t used = (uintptr_t)end - (uintptr_t)zero_bytes;
 
-	if (last && (uint8_t *)last->iov_base + last->iov_len == ptr)
-		last->iov_len += ARENA_PAGE;
-	else
-		w->iov[w->n_iov++] = (struct iovec){ptr, ARENA_PAGE};
-}
-
-static void add_zeros(struct vol_work *w)
-{
-	struct iovec *last = w->n_iov ? &w->iov[w->n_iov - 1] : NULL;
-
-	if (last && last->iov_base == zero_bytes && last->iov_len < ZERO_BYTES)
-		last->iov_len += ARENA_PAGE;
-	else
-		w->iov[w->n_iov++] = (struct iovec){(void *)zero_bytes, ARENA_PAGE};
+	return (uint8_t *)zero_bytes + (used < ZERO_BYTES ? used : 0);
 }
 
 /* The pages that one vector holds; 0: zeros, which nobody counts. */
@@ -50,19 +38,37 @@ static void cut_to_range(struct vol_work *w)
 	w->iov[w->n_iov - 1].iov_len -= tail;
 }
 
-static bool add_entry(struct vol_work *w, uint64_t at)
+/* page_at - the bytes of a page, of which the one before ends at `end`; NULL: they are not here. */
+static inline uint8_t *page_at(struct volume *v, uint64_t at, const uint8_t *end)
 {
-	struct volume *v = w->v;
 	entry_t e = map_get(&v->map, at), shown = entry_shown(e);
 
-	if (entry_state(shown) == ENTRY_CLEAN)
-		add_page(w, page_ptr(v, entry_page(shown)));
-	else if (v->backend)
-		return false;
-	else
-		add_zeros(w);
 	if (v->cache && entry_state(e) == ENTRY_CLEAN && !(e & ENTRY_USED))
 		map_set(&v->map, at, e | ENTRY_USED);
+	if (likely(entry_state(shown) == ENTRY_CLEAN))
+		return page_ptr(v, entry_page(shown));
+	return v->backend ? NULL : zeros_after(end);
+}
+
+/* show_pages - vectors of whole pages, under the lock; cut to the range afterwards. False: some are
+ * not here. */
+static bool show_pages(struct vol_work *w)
+{
+	struct iovec *iov = w->iov;
+	const uint8_t *end = NULL;
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < w->n; i++) {
+		uint8_t *ptr = page_at(w->v, w->first + i, end);
+
+		if (!ptr)
+			return false;
+		if (ptr != end || ptr == zero_bytes)
+			iov[n++] = (struct iovec){ptr, 0};
+		iov[n - 1].iov_len += ARENA_PAGE;
+		end = ptr + ARENA_PAGE;
+	}
+	w->n_iov = n;
 	return true;
 }
 
@@ -71,14 +77,11 @@ static bool pin_all(struct vol_work *w)
 {
 	struct volume *v = w->v;
 	uint32_t page, n;
-	bool all = true;
+	bool all;
 
 	map_lock(&v->map, w->first, w->n);
-	for (uint32_t i = 0; all && i < w->n; i++)
-		all = add_entry(w, w->first + i);
-	if (!all)
-		w->n_iov = 0;
-	for (unsigned i = 0; i < w->n_iov; i++) {
+	all = show_pages(w);
+	for (unsigned i = 0; all && i < w->n_iov; i++) {
 		n = pages_of(v, &w->iov[i], &page);
 		if (n)
 			arena_ref(v->arena, page, n);

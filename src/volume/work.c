@@ -158,14 +158,10 @@ void give_end(struct give *g)
 	g->run.n_pages = 0;
 }
 
-void give_page(struct give *g, uint32_t page)
+void give_run(struct give *g, uint32_t page)
 {
 	if (page >= PAGE_ZERO)
 		return;
-	if (g->run.n_pages && page == g->run.page + g->run.n_pages) {
-		g->run.n_pages++;
-		return;
-	}
 	give_end(g);
 	g->run = (struct run){page, 1};
 }

@@ -162,8 +162,15 @@ struct give {
 	bool punch;
 	struct run run;
 };
-void give_page(struct give *g, uint32_t page); /* PAGE_ZERO, PAGE_NONE: nothing */
 void give_end(struct give *g);
+void give_run(struct give *g, uint32_t page); /* a page that begins another run; PAGE_ZERO, PAGE_NONE: nothing */
+static inline void give_page(struct give *g, uint32_t page)
+{
+	if (likely(g->run.n_pages && page == g->run.page + g->run.n_pages && page < PAGE_ZERO))
+		g->run.n_pages++;
+	else
+		give_run(g, page);
+}
 
 /* --- commit.c --- */
 /* commit_run - merge what is partial, flip, and end with w->committed(). The work has its op,

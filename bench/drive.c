@@ -38,9 +38,9 @@ struct run {
 	uint64_t n_blocks;
 	uint32_t block;
 	uint64_t rng, next, n_started, n_done, now_ns, end_ns;
-	bool waiting;		/* of --lockstep: for all that is under way */
+	bool waiting;           /* of --lockstep: for all that is under way */
 	uint64_t hist[BUCKETS]; /* of latencies, STEPS for each power of two */
-	uint32_t *order;	/* of --scatter */
+	uint32_t *order;        /* of --scatter */
 };
 
 static uint64_t clock_ns(void)

@@ -38,7 +38,8 @@ static void one(struct rig *r, struct feed *f)
 	feed_bytes(f, cdb, sizeof(cdb));
 	out = feed_rest(f, &len);
 	rig_begin(r, &c, where & 3, cdb, where & 0x40, where & 0x80, edtl);
-	if (c.out_have < c.out_len || where & 0x20) { /* no pages for all of it, or the initiator changed its mind */
+	if (c.out_have < c.out_len ||
+		where & 0x20) { /* no pages for all of it, or the initiator changed its mind */
 		check(scsi_abort(&c));
 		scsi_release(&c);
 	} else {

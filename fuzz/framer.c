@@ -13,8 +13,11 @@ enum kind { COMMAND, DATA_OUT, PLAIN, RAW, N_KINDS, THE_END = 0xff };
 static void add_command(struct stream *s, struct feed *f)
 {
 	uint8_t bhs[BHS_LEN], shape = feed_u8(f);
-	struct rig_cdb cdb = {.length = feed_u16(f) * 4u, .burst = 512 + feed_u16(f), .n_r2t = 1 + shape % 4,
-		.fragment = shape & 0x10 ? 4096 : 0, .half = shape & 0x20};
+	struct rig_cdb cdb = {.length = feed_u16(f) * 4u,
+		.burst = 512 + feed_u16(f),
+		.n_r2t = 1 + shape % 4,
+		.fragment = shape & 0x10 ? 4096 : 0,
+		.half = shape & 0x20};
 	uint32_t itt = feed_u8(f) % 6, now = (uint32_t)feed_most(f, cdb.length);
 
 	if (shape & 0x40)
@@ -29,7 +32,9 @@ static void add_data_out(struct stream *s, struct feed *f)
 {
 	uint8_t bhs[BHS_LEN], slot = feed_u8(f);
 	uint32_t itt = feed_u8(f) % 6, datasn = feed_u8(f), offset = feed_u32(f) % (256 << 10);
-	uint32_t ttt = slot == 0xff ? TAG_NONE : tag_make(index_make(slot >> 5, slot & 15), CONN + (slot >> 4 & 1));
+	uint32_t ttt = slot == 0xff
+			       ? TAG_NONE
+			       : tag_make(index_make(slot >> 5, slot & 15), CONN + (slot >> 4 & 1));
 	uint8_t last = feed_u8(f);
 
 	bhs_data_out(bhs, itt, ttt, datasn, offset, last & 1);
@@ -44,7 +49,8 @@ static void add_raw(struct stream *s, struct feed *f, enum kind kind)
 		bhs_plain(bhs, feed_u8(f) & 0x3f, feed_u8(f));
 	else
 		feed_bytes(f, bhs, sizeof(bhs));
-	if ((bhs[0] & 0x3f) == OP_SCSI_COMMAND) /* its CDB is the rig's own language: add_command() */
+	if ((bhs[0] & 0x3f) ==
+		OP_SCSI_COMMAND) /* its CDB is the rig's own language: add_command() */
 		bhs[0] ^= 0x10;
 	stream_pdu(s, bhs, feed_u8(f) & 7, 0, 0, feed_u16(f) % DATA_MAX);
 }
@@ -60,7 +66,8 @@ static void build(struct stream *s, struct feed *f)
 			return;
 		switch (kind % N_KINDS) {
 		case COMMAND:
-			if (n_commands++ < RIG_TASKS - 1) /* a window of commands that the target keeps */
+			if (n_commands++ <
+				RIG_TASKS - 1) /* a window of commands that the target keeps */
 				add_command(s, f);
 			break;
 		case DATA_OUT:
@@ -84,7 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct feed f = {data, len};
 	uint8_t digests = feed_u8(&f);
-	struct stream s = {.header_digest = digests & 1 ? 4 : 0, .data_digest = digests & 2 ? 4 : 0};
+	struct stream s = {
+		.header_digest = digests & 1 ? 4 : 0, .data_digest = digests & 2 ? 4 : 0};
 	struct rig whole, fed;
 
 	build(&s, &f);

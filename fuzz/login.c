@@ -44,7 +44,11 @@ static enum login_step identified(struct login *l, uint8_t choices)
 static struct pdu next_request(struct feed *f, uint8_t choices, const uint8_t **textp)
 {
 	uint8_t flags = feed_u8(f);
-	struct pdu p = {.opcode = OP_LOGIN_REQUEST, .immediate = true, .itt = 7, .ttt = ITT_NONE, .cmdsn = 1};
+	struct pdu p = {.opcode = OP_LOGIN_REQUEST,
+		.immediate = true,
+		.itt = 7,
+		.ttt = ITT_NONE,
+		.cmdsn = 1};
 	size_t len;
 
 	p.final = flags >> 7;

@@ -27,7 +27,7 @@ enum { MAX_ALIGN = 4096 }; /* the pages we move */
 
 struct file {
 	struct backend b;
-	int fd;		 /* locked; O_DIRECT where it can be had */
+	int fd;          /* locked; O_DIRECT where it can be had */
 	int buffered_fd; /* the same when it cannot */
 	bool device;
 	char path[];
@@ -169,11 +169,13 @@ static int lock_file(struct opening *o)
 	if (fcntl(o->f->fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
 	if (errno == EAGAIN || errno == EACCES)
-		return refuse(o, -EBUSY, "in use: by another process, or as another disk of this one");
+		return refuse(
+			o, -EBUSY, "in use: by another process, or as another disk of this one");
 	if (flock(o->f->fd, (o->p->ro ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
 		return 0;
 	if (errno == EWOULDBLOCK)
-		return refuse(o, -EBUSY, "in use: by another process, or as another disk of this one");
+		return refuse(
+			o, -EBUSY, "in use: by another process, or as another disk of this one");
 	log_warn("%s: cannot be locked (%s): nothing keeps a second server off it", o->p->path,
 		strerror(errno));
 	return 0;

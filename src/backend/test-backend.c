@@ -31,7 +31,7 @@ struct slow {
 	struct backend b;
 	uint8_t *disk;
 	uint64_t at_most;  /* bytes a piece; 0: all */
-	int error;	   /* of the next piece */
+	int error;         /* of the next piece */
 	struct io_disk *d; /* the piece under way */
 	unsigned n_pieces, n_flushes, max_iov;
 };

@@ -17,7 +17,7 @@ static void check_list(const struct list *l, const char *want)
 {
 	size_t n = 0;
 
-	list_for_each (at, l) {
+	list_for_each(at, l) {
 		assert_ptr_equal(at->next->prev, at);
 		assert_ptr_equal(at->prev->next, at);
 		assert_int_equal(list_entry(at, struct item, link)->name, want[n]);
@@ -86,7 +86,7 @@ static void remove_while_walking(void **state)
 	list_push_back(&f.l, &f.a.link);
 	list_push_back(&f.l, &f.b.link);
 	list_push_back(&f.l, &f.c.link);
-	list_for_each_safe (at, next, &f.l) {
+	list_for_each_safe(at, next, &f.l) {
 		if (at != &f.b.link)
 			list_remove(at);
 	}

@@ -417,7 +417,7 @@ static int run(struct copying *c, const char *src, const char *dst)
 	if (rc)
 		fprintf(stderr, "berth: copy: %s%s\n", c->differs ? "VERIFY FAILED: " : "", c->why);
 	return c->differs || rc == -ENOSPC ? EXIT_RUNTIME
-	       : rc == -EINVAL		   ? EXIT_USAGE
+	       : rc == -EINVAL             ? EXIT_USAGE
 					   : client_exit(rc);
 }
 

@@ -55,7 +55,7 @@ static bool is_loopback(const struct io_addr *a)
 	if (a->sa.sa_family == AF_INET)
 		return ntohl(a->in.sin_addr.s_addr) >> 24 == 127;
 	return IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr) ||
-		(IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr) && a->in6.sin6_addr.s6_addr[12] == 127);
+	       (IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr) && a->in6.sin6_addr.s6_addr[12] == 127);
 }
 
 static void warn_of_strangers(const struct config *c)
@@ -64,8 +64,9 @@ static void warn_of_strangers(const struct config *c)
 
 	for (unsigned i = 0; !c->offer.chap && i < c->n_listen; i++) {
 		if (!is_loopback(&c->listen[i]))
-			log_warn("%s can be reached from other machines, and there is no authentication: "
-				 "whoever connects can read and write",
+			log_warn(
+				"%s can be reached from other machines, and there is no authentication: "
+				"whoever connects can read and write",
 				io_addr_text(&c->listen[i], text));
 	}
 }

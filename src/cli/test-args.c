@@ -45,7 +45,9 @@ static int parse(const char *const *argv)
 
 static void options(void **state)
 {
-	assert_int_equal(PARSE("a", "--flag", "--number=7", "--size", "4k", "b", "--word", "--size"), ARGS_RUN);
+	assert_int_equal(
+		PARSE("a", "--flag", "--number=7", "--size", "4k", "b", "--word", "--size"),
+		ARGS_RUN);
 	assert_true(flag);
 	assert_int_equal(number, 7);
 	assert_int_equal(size, 4096);

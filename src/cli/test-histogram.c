@@ -83,7 +83,8 @@ static void against_sorting(void **state)
 	}
 	qsort(v, N, sizeof(v[0]), by_size);
 	for (unsigned p = 1; p <= 10000; p += 37) {
-		uint64_t exact = v[((uint64_t)N * p + 9999) / 10000 - 1], told = histogram_percentile(h, p);
+		uint64_t exact = v[((uint64_t)N * p + 9999) / 10000 - 1],
+			 told = histogram_percentile(h, p);
 
 		assert_true(told >= exact && told - exact <= exact / 128);
 	}

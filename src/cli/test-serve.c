@@ -166,7 +166,8 @@ static void usr1_dumps_and_goes_on(void **state)
 	}
 	kill(c.pid, SIGTERM);
 	assert_int_equal(finish(&c), EXIT_OK);
-	assert_string_equal(c.out_text, "iscsi://here/0\nready\n"); /* the dump is not for programs */
+	assert_string_equal(
+		c.out_text, "iscsi://here/0\nready\n"); /* the dump is not for programs */
 }
 
 static void a_reader_that_went_away(void **state)

@@ -59,7 +59,8 @@ const char *uuid_text(const uint8_t uuid[16], char buf[UUID_TEXT])
 	char *at = buf;
 
 	for (unsigned i = 0; i < 16; i++)
-		at += sprintf(at, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+		at += sprintf(
+			at, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
 	return buf;
 }
 
@@ -74,8 +75,8 @@ int uuid_v5(uint8_t uuid[16], const uint8_t space[16], const void *name, size_t 
 	uint8_t digest[EVP_MAX_MD_SIZE];
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha1(), NULL) &&
-		EVP_DigestUpdate(ctx, space, 16) && EVP_DigestUpdate(ctx, name, len) &&
-		EVP_DigestFinal_ex(ctx, digest, NULL);
+		  EVP_DigestUpdate(ctx, space, 16) && EVP_DigestUpdate(ctx, name, len) &&
+		  EVP_DigestFinal_ex(ctx, digest, NULL);
 
 	EVP_MD_CTX_free(ctx);
 	if (!ok)

@@ -182,8 +182,10 @@ static int set_disk_option(struct parser *p, struct config_disk *d, char *word)
 		*value++ = '\0';
 	o = find_disk_option(word);
 	if (!o)
-		return refuse(p, "'%s' is no option of a disk (size=, block=, physical=, uuid=, ro, "
-			"removable; a comma in a file name is written \\,)", word);
+		return refuse(p,
+			"'%s' is no option of a disk (size=, block=, physical=, uuid=, ro, "
+			"removable; a comma in a file name is written \\,)",
+			word);
 	if (o->takes && (!value || !*value))
 		return refuse(p, "%s needs a value", word);
 	if (!o->takes && value)
@@ -411,8 +413,8 @@ static int set_option(struct parser *p, int argc, char **argv, int *ip)
 {
 	const char *arg = argv[*ip], *value = NULL;
 	size_t len = strcspn(arg, "=");
-	const struct option *o = !strncmp(arg, "--", 2) ? find_option(arg + 2, len - 2)
-							: find_letter(arg);
+	const struct option *o =
+		!strncmp(arg, "--", 2) ? find_option(arg + 2, len - 2) : find_letter(arg);
 	char where[256];
 
 	p->where = arg;

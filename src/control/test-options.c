@@ -219,8 +219,8 @@ static void help_names_every_option(void **state)
 {
 	static const char *const names[] = {"--ram", "--target", "--listen", "--advertise",
 		"--threads", "--engine", "--r2t", "--spin", "--cache", "--trace", "--state-dir",
-		"--run-dir", "--param", "--verbose", "size=", "block=", "physical=", "uuid=",
-		"removable"};
+		"--run-dir", "--param", "--verbose",
+		"size=", "block=", "physical=", "uuid=", "removable"};
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);

@@ -186,8 +186,8 @@ void dummy_status(struct dummy *d, uint32_t itt, uint8_t status)
 	dummy_say(d, &p, NULL);
 }
 
-void dummy_data_in(struct dummy *d, uint32_t itt, uint32_t datasn, uint32_t offset, const void *data,
-	uint32_t len, bool with_status)
+void dummy_data_in(struct dummy *d, uint32_t itt, uint32_t datasn, uint32_t offset,
+	const void *data, uint32_t len, bool with_status)
 {
 	struct pdu p = {
 		.opcode = OP_DATA_IN,

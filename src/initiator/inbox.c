@@ -212,7 +212,7 @@ static void rx_r2t(struct berth_session *s)
 /* ended_by_reset - commands of the unit that left before the function did. */
 static void ended_by_reset(struct berth_session *s, const struct request *tmf)
 {
-	list_for_each_safe (node, tmp, &s->active) {
+	list_for_each_safe(node, tmp, &s->active) {
 		struct request *r = list_entry(node, struct request, link);
 
 		if (r->kind == REQ_SCSI && r->lun == tmf->lun && sn_lt(r->cmdsn, tmf->cmdsn))
@@ -237,8 +237,8 @@ static void rx_task_mgmt_rsp(struct berth_session *s)
 	if (r->function == TMF_LUN_RESET && answer == TMF_RSP_COMPLETE)
 		ended_by_reset(s, r);
 	request_end(s, r,
-		answer == TMF_RSP_COMPLETE	  ? 0
-		: answer == TMF_RSP_NO_TASK	  ? -ENOENT
+		answer == TMF_RSP_COMPLETE        ? 0
+		: answer == TMF_RSP_NO_TASK       ? -ENOENT
 		: answer == TMF_RSP_NOT_SUPPORTED ? -EOPNOTSUPP
 						  : -EREMOTEIO);
 }

@@ -62,7 +62,8 @@ static int open_socket(struct berth_session *s)
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (s->opt.congestion && setsockopt(s->fd, IPPROTO_TCP, TCP_CONGESTION, s->opt.congestion,
 					 (socklen_t)strlen(s->opt.congestion)) < 0) {
-		nexus_fault(s, -EINVAL, "%s: no congestion control of this system", s->opt.congestion);
+		nexus_fault(
+			s, -EINVAL, "%s: no congestion control of this system", s->opt.congestion);
 		return -EINVAL;
 	}
 	s->want_out = true;
@@ -292,7 +293,7 @@ static void tick(struct berth_session *s)
 		requests_tick(s);
 	if (s->state == NX_FULL)
 		keep_alive(s);
-	list_for_each (node, &s->later) {
+	list_for_each(node, &s->later) {
 		struct request *r = list_entry(node, struct request, link);
 
 		s->tick_ns = MIN(s->tick_ns, r->again_ns);

@@ -92,7 +92,7 @@ static void note_changes(struct berth_session *s, const struct request *r)
 	if (!s->opt.reconnect_ms || r->change.repeat != REPEAT_UNLESS_OVERLAPPED)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-		list_for_each (node, lists[i]) {
+		list_for_each(node, lists[i]) {
 			struct request *older = list_entry(node, struct request, link);
 
 			older->change.overlapped |= change_overlap(&older->change, &r->change);
@@ -145,7 +145,7 @@ void request_end(struct berth_session *s, struct request *r, int error)
 
 void requests_batch_sent(struct berth_session *s)
 {
-	list_for_each_safe (node, tmp, &s->linger) {
+	list_for_each_safe(node, tmp, &s->linger) {
 		struct request *r = list_entry(node, struct request, link);
 
 		list_remove(node);
@@ -297,7 +297,7 @@ static void give_up(struct berth_session *s, struct request *r)
 
 static void look_for_late(struct berth_session *s, struct list *l)
 {
-	list_for_each_safe (node, tmp, l) {
+	list_for_each_safe(node, tmp, l) {
 		struct request *r = list_entry(node, struct request, link);
 
 		if (r->deadline_ns <= s->now_ns && !s->fault)
@@ -310,7 +310,7 @@ void requests_tick(struct berth_session *s)
 	look_for_late(s, &s->active);
 	look_for_late(s, &s->queue);
 	look_for_late(s, &s->later);
-	list_for_each_safe (node, tmp, &s->later) {
+	list_for_each_safe(node, tmp, &s->later) {
 		struct request *r = list_entry(node, struct request, link);
 
 		if (r->again_ns <= s->now_ns) {

@@ -106,7 +106,7 @@ void signon_request(struct signon *so, struct pdu *req, const void **textp, uint
 		.cmdsn = so->cmdsn,
 		.expstatsn = so->expstatsn,
 		.login = {.csg = so->stage,
-			.nsg = so->ask_more	       ? 0
+			.nsg = so->ask_more            ? 0
 			       : so->stage == SECURITY ? OPERATIONAL
 						       : FULL_FEATURE,
 			.cid = so->cid},

@@ -185,7 +185,10 @@ static void short_reads(void **state)
 {
 	struct iovec iov = {buf[0], 252};
 	struct berth_command c = {.cdb = {0x12}, .lun = -1, .in = &iov, .n_in = 1};
-	struct pdu p = {.opcode = OP_DATA_IN, .final = true, .ttt = TAG_NONE, .data_len = 36,
+	struct pdu p = {.opcode = OP_DATA_IN,
+		.final = true,
+		.ttt = TAG_NONE,
+		.data_len = 36,
 		.data = {.has_status = true, .underflow = true, .residual = 216}};
 
 	begin((struct berth_options){0});
@@ -224,7 +227,9 @@ static uint32_t gather(uint32_t itt, uint32_t ttt, uint32_t from, uint32_t most)
 
 static void ask_for(uint32_t itt, uint32_t ttt, uint32_t r2tsn, uint32_t offset, uint32_t length)
 {
-	struct pdu p = {.opcode = OP_R2T, .itt = itt, .ttt = ttt,
+	struct pdu p = {.opcode = OP_R2T,
+		.itt = itt,
+		.ttt = ttt,
 		.r2t = {.r2tsn = r2tsn, .offset = offset, .length = length}};
 
 	dummy_say(&d, &p, NULL);
@@ -345,7 +350,7 @@ static void not_begun_is_begun_again(void **state)
 	itt = dummy_hear(&d, OP_SCSI_COMMAND)->itt;
 	assert_int_not_equal(itt, p.itt);
 	assert_memory_equal(d.data, out, 512);
-	dummy_status(&d, itt, 8); /* BUSY */
+	dummy_status(&d, itt, 8);                                     /* BUSY */
 	dummy_status(&d, dummy_hear(&d, OP_SCSI_COMMAND)->itt, 0x28); /* TASK SET FULL */
 	dummy_status(&d, dummy_hear(&d, OP_SCSI_COMMAND)->itt, 0);
 	ENDED(0, 0);
@@ -422,7 +427,8 @@ static void late_commands_are_aborted(void **state)
 
 static void pings(void **state)
 {
-	struct pdu ping = {.opcode = OP_NOP_IN, .final = true, .itt = ITT_NONE, .ttt = 0x1234, .lun = 7};
+	struct pdu ping = {
+		.opcode = OP_NOP_IN, .final = true, .itt = ITT_NONE, .ttt = 0x1234, .lun = 7};
 	struct pdu answer = {.opcode = OP_NOP_IN, .final = true, .ttt = TAG_NONE};
 
 	begin((struct berth_options){.keepalive_ms = 100});
@@ -444,12 +450,12 @@ static void pings(void **state)
 static void what_is_repeated(void **state)
 {
 	begin((struct berth_options){.reconnect_ms = 5000});
-	write_at(0, 0, 1024);   /* overlapped by 3: never again */
+	write_at(0, 0, 1024); /* overlapped by 3: never again */
 	read_at(1, 0, 512);
 	write_at(2, 8, 512);
 	write_at(3, 1, 512);
 	assert_true(berth_sync(d.s, on_end, &ends[4]) >= 0);
-	write_at(5, 100, 512);  /* will have been answered */
+	write_at(5, 100, 512); /* will have been answered */
 	for (unsigned i = 0; i < 6; i++)
 		dummy_hear(&d, OP_SCSI_COMMAND);
 	dummy_status(&d, d.rx.itt, 0);
@@ -539,8 +545,8 @@ static void lies_about_data(void **state)
 		set_up(NULL);
 		begin((struct berth_options){0});
 		read_at(0, 0, 512);
-		dummy_data_in(&d, dummy_hear(&d, OP_SCSI_COMMAND)->itt ^ lies[i].itt_xor, lies[i].datasn,
-			lies[i].offset, out, lies[i].len, true);
+		dummy_data_in(&d, dummy_hear(&d, OP_SCSI_COMMAND)->itt ^ lies[i].itt_xor,
+			lies[i].datasn, lies[i].offset, out, lies[i].len, true);
 		FAILED_SESSION(-EPROTO);
 		ENDED(0, -ECONNRESET);
 		assert_int_equal(buf[0][512], 0xee);
@@ -559,7 +565,8 @@ static void lies_about_writes(void **state)
 		d.initial_r2t = true;
 		begin((struct berth_options){.no_immediate_data = true});
 		write_at(0, 0, 4096);
-		ask_for(dummy_hear(&d, OP_SCSI_COMMAND)->itt, 5, r2ts[i][0], r2ts[i][1], r2ts[i][2]);
+		ask_for(dummy_hear(&d, OP_SCSI_COMMAND)->itt, 5, r2ts[i][0], r2ts[i][1],
+			r2ts[i][2]);
 		FAILED_SESSION(-EPROTO);
 		ENDED(0, -ECONNRESET);
 		end();

@@ -10,7 +10,7 @@
 #include "signon.h"
 
 #define INITIATOR "iqn.2026-11.test:initiator"
-#define TARGET	  "iqn.2026-11.test:target"
+#define TARGET    "iqn.2026-11.test:target"
 
 static const uint8_t dice[LOGIN_RANDOM_LEN] = {1, 2, 3};
 
@@ -60,7 +60,8 @@ static enum signon_step converse(struct pair *p, enum login_status refuse)
 		assert_int_equal(req.data_len, len);
 		t = login_rx(&p->l, &req, text, len);
 		if (t == LOGIN_IDENTIFIED)
-			t = refuse ? login_refuse(&p->l, refuse, "no") : login_accept(&p->l, 77, NULL);
+			t = refuse ? login_refuse(&p->l, refuse, "no")
+				   : login_accept(&p->l, 77, NULL);
 		rsp = p->l.rsp;
 		rsp.expcmdsn = 1;
 		rsp.maxcmdsn = 32;
@@ -180,9 +181,9 @@ static void is_refused(void **state)
 	static const struct {
 		enum login_status status;
 		int error;
-	} rows[] = {{LOGIN_NOT_FOUND, -ENOENT}, {LOGIN_FORBIDDEN, -EACCES}, {LOGIN_AUTH_FAILED, -EACCES},
-		{LOGIN_UNAVAILABLE, -EAGAIN}, {LOGIN_OUT_OF_RESOURCES, -EAGAIN}, {0x02ff, -EPROTO},
-		{0x0399, -EAGAIN}};
+	} rows[] = {{LOGIN_NOT_FOUND, -ENOENT}, {LOGIN_FORBIDDEN, -EACCES},
+		{LOGIN_AUTH_FAILED, -EACCES}, {LOGIN_UNAVAILABLE, -EAGAIN},
+		{LOGIN_OUT_OF_RESOURCES, -EAGAIN}, {0x02ff, -EPROTO}, {0x0399, -EAGAIN}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct pair *p = new_pair();
@@ -242,13 +243,13 @@ static void nonsense(void **state)
 	struct pdu c_and_t = answer(0, 1, true);
 
 	c_and_t.login.c = true;
-	FAILS(answer(1, 3, true), NULL, 0);                          /* another stage */
-	FAILS(answer(0, 1, true), NULL, 0);                          /* AuthMethod without an answer */
-	FAILS(answer(0, 2, true), TEXT("AuthMethod=None"));          /* no such stage */
+	FAILS(answer(1, 3, true), NULL, 0);                 /* another stage */
+	FAILS(answer(0, 1, true), NULL, 0);                 /* AuthMethod without an answer */
+	FAILS(answer(0, 2, true), TEXT("AuthMethod=None")); /* no such stage */
 	FAILS(answer(0, 0, true), TEXT("AuthMethod=None"));
-	FAILS(answer(0, 1, true), TEXT("AuthMethod=CHAP"));          /* was not offered */
+	FAILS(answer(0, 1, true), TEXT("AuthMethod=CHAP")); /* was not offered */
 	FAILS(answer(0, 1, true), TEXT("AuthMethod=None\0AuthMethod=None"));
-	FAILS(answer(0, 1, true), "AuthMethod=None", 15);            /* no NUL */
+	FAILS(answer(0, 1, true), "AuthMethod=None", 15); /* no NUL */
 	FAILS(answer(0, 1, true), TEXT("AuthMethod"));
 	FAILS(c_and_t, TEXT("AuthMethod=None"));
 }

@@ -36,8 +36,10 @@ static void urls(void **state)
 	URL("iscsi://10.0.0.1:99/iqn.2026-11.x:y", "10.0.0.1", "99", "", "", "iqn.2026-11.x:y", 0);
 	URL("iscsi://h/iqn.2026-11.x:y/7", "h", "3260", "", "", "iqn.2026-11.x:y", 7);
 	URL("iscsi://h/iqn.2026-11.x%3ay/16383", "h", "3260", "", "", "iqn.2026-11.x:y", 16383);
-	URL("iscsi://[::1]/eui.0123456789abcdef/1", "::1", "3260", "", "", "eui.0123456789abcdef", 1);
-	URL("iscsi://[fe80::1%eth0]:1/iqn.2026-11.x", "fe80::1%eth0", "1", "", "", "iqn.2026-11.x", 0);
+	URL("iscsi://[::1]/eui.0123456789abcdef/1", "::1", "3260", "", "", "eui.0123456789abcdef",
+		1);
+	URL("iscsi://[fe80::1%eth0]:1/iqn.2026-11.x", "fe80::1%eth0", "1", "", "", "iqn.2026-11.x",
+		0);
 	URL("iscsi://u@h", "h", "3260", "u", "", "", 0);
 	URL("iscsi://user%secret@h:5", "h", "5", "user", "secret", "", 0);
 	URL("iscsi://us%40er:pa%2fss@h", "h", "3260", "us@er", "pa/ss", "", 0);
@@ -77,12 +79,15 @@ static void bad_urls(void **state)
 
 static void results(void **state)
 {
-	static const uint8_t fixed[18] = {0x70, 0, 0x05, [12] = 0x21}, described[8] = {0x72, 0x0e, 0x1d};
-	struct berth_result good = {0}, late = {.error = -110},
-			    beyond = {.error = -121, .status = 2, .sense = fixed, .sense_len = 18},
-			    differs = {.error = -121, .status = 2, .sense = described, .sense_len = 8},
-			    short_sense = {.error = -121, .status = 2, .sense = fixed, .sense_len = 2},
-			    busy = {.error = -121, .status = 8}, odd = {.error = -121, .status = 0x7f};
+	static const uint8_t fixed[18] = {0x70, 0, 0x05, [12] = 0x21},
+			     described[8] = {0x72, 0x0e, 0x1d};
+	struct berth_result
+		good = {0},
+		late = {.error = -110},
+		beyond = {.error = -121, .status = 2, .sense = fixed, .sense_len = 18},
+		differs = {.error = -121, .status = 2, .sense = described, .sense_len = 8},
+		short_sense = {.error = -121, .status = 2, .sense = fixed, .sense_len = 2},
+		busy = {.error = -121, .status = 8}, odd = {.error = -121, .status = 0x7f};
 
 	TEXT(good, "GOOD");
 	TEXT(late, "Connection timed out");
@@ -115,9 +120,12 @@ static void overlaps(void **state)
 	OVERLAP(WRITE(10, 5), WRITE(0, 1000), true);
 	OVERLAP(WRITE(0, UINT32_MAX), WRITE(UINT64_MAX, 1), false);
 	OVERLAP(WRITE(UINT64_MAX, 1), WRITE(UINT64_MAX, 9), true);
-	OVERLAP(WRITE(10, 5), ((struct change){.repeat = REPEAT_ALWAYS, .lba = 10, .n_blocks = 5}), false);
+	OVERLAP(WRITE(10, 5), ((struct change){.repeat = REPEAT_ALWAYS, .lba = 10, .n_blocks = 5}),
+		false);
 	OVERLAP(WRITE(10, 5),
-		((struct change){.repeat = REPEAT_UNLESS_OVERLAPPED, .lun = 1, .lba = 10, .n_blocks = 5}), false);
+		((struct change){
+			.repeat = REPEAT_UNLESS_OVERLAPPED, .lun = 1, .lba = 10, .n_blocks = 5}),
+		false);
 }
 
 static void repeats(void **state)

@@ -34,7 +34,7 @@ struct arena {
 	uint64_t n_pages, n_merge, n_content;
 
 	_Alignas(64) pthread_mutex_t lock; /* for all below */
-	struct runmap map;		   /* free pages, but for those in the stash */
+	struct runmap map;                 /* free pages, but for those in the stash */
 	struct stash stash;
 	uint64_t n_granted, n_promised;
 	uint32_t n_waiting; /* written under the lock; arena_waited() looks without */
@@ -574,7 +574,7 @@ void arena_check(const struct arena *a)
 		check(runmap_is_free(&a->map, (uint32_t)p) == (arena_refs(a, (uint32_t)p) == 0));
 	check(a->n_promised <= a->n_granted && a->n_granted + a->n_merge <= a->n_pages);
 	for (unsigned i = 0; i < N_WAITS; i++) {
-		list_for_each (at, &a->waits[i])
+		list_for_each(at, &a->waits[i])
 			n_waiting++;
 	}
 	check(n_waiting == a->n_waiting);

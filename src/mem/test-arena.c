@@ -27,7 +27,7 @@ static int take_from(
 
 #define NEW(...)                                                                                   \
 	assert_int_equal(arena_new(&a, &(struct arena_params){.name = "test", __VA_ARGS__}), 0)
-#define TAKE(n)	      assert_int_equal(take_from(ARENA_OPEN, NULL, n, false, MAX_RUNS), 0)
+#define TAKE(n)       assert_int_equal(take_from(ARENA_OPEN, NULL, n, false, MAX_RUNS), 0)
 #define TAKE_LINES(n) assert_int_equal(take_from(ARENA_OPEN, NULL, n, true, MAX_RUNS), 0)
 #define TAKE_FULL(n)  assert_int_equal(take_from(ARENA_OPEN, NULL, n, false, MAX_RUNS), ARENA_FULL)
 #define TAKE_QUOTA(q, n, own)                                                                      \
@@ -203,7 +203,7 @@ static void whole_lines(void **state)
 {
 	NEW(.n_pages = 80);
 	TAKE(80);
-	arena_unref(a, 1, 14);	/* no line start with 8 pages behind it */
+	arena_unref(a, 1, 14);  /* no line start with 8 pages behind it */
 	arena_unref(a, 30, 21); /* lines 32..39, 40..47 and three pages more */
 	TAKE_LINES(8);
 	RUNS(1);

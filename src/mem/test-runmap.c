@@ -10,7 +10,7 @@
 
 enum { MODEL_PAGES = 1000, ROUNDS = 60000 };
 
-#define FIND(n, page)	      assert_int_equal(runmap_find(&m, n, false), page)
+#define FIND(n, page)         assert_int_equal(runmap_find(&m, n, false), page)
 #define FIND_ALIGNED(n, page) assert_int_equal(runmap_find(&m, n, true), page)
 #define LONGEST(n, aligned)                                                                        \
 	do {                                                                                       \

@@ -30,11 +30,11 @@ static void check_dpt(void)
 		n_draining += e->state == DPT_DRAINING;
 		assert_true(list_linked(&e->link));
 	}
-	list_for_each (at, &d.free) {
+	list_for_each(at, &d.free) {
 		assert_int_equal(list_entry(at, struct dpt_entry, link)->state, DPT_FREE);
 		on_free++;
 	}
-	list_for_each (at, &d.draining)
+	list_for_each(at, &d.draining)
 		assert_int_equal(list_entry(at, struct dpt_entry, link)->state, DPT_DRAINING);
 	assert_int_equal(on_free, n_free);
 	assert_int_equal(d.n_granted, n_granted);
@@ -302,7 +302,7 @@ static void named_only(void **state)
 	assert_ptr_equal(d.granted.prev, &first->link);
 	dpt_close(&d, e);
 	assert_null(dpt_find(&d, tag));
-	assert_null(dpt_find(&d, dpt_tag(&d, first) ^ 1));       /* another connection */
+	assert_null(dpt_find(&d, dpt_tag(&d, first) ^ 1));        /* another connection */
 	assert_null(dpt_find(&d, dpt_tag(&d, first) ^ 1u << 26)); /* another generation */
 	assert_null(dpt_find(&d, TAG_NONE));
 	dpt_drain(&d, first);
@@ -330,7 +330,7 @@ static void late_data_is_drained(void **state)
 	wrong.itt++;
 	wrong.final = true;
 	REFUSED(wrong, ITT, NULL); /* not the one that is awaited: the slot stays */
-	h.offset = 77;		   /* nobody cares any more */
+	h.offset = 77;             /* nobody cares any more */
 	h.final = true;
 	DRAINED(h);
 	assert_int_equal(d.n_draining, 0);

@@ -88,7 +88,7 @@ static int sent(
 	assert_int_equal(fate == DATA_OUT_REFUSED, why != N_COUNTERS);
 	return (int)why;
 }
-#define OK(...)		assert_int_equal(sent(&w, __VA_ARGS__), N_COUNTERS)
+#define OK(...)         assert_int_equal(sent(&w, __VA_ARGS__), N_COUNTERS)
 #define REFUSED(e, ...) assert_int_equal(sent(&w, __VA_ARGS__), CTR_REFUSED_##e)
 
 static void in_order_to_the_last(void **state)

@@ -49,7 +49,8 @@ static int from_hex(const char *s, uint8_t *out, size_t max)
 
 static int base64_digit(char c)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *at = c ? strchr(digits, c) : NULL;
 
 	return at ? (int)(at - digits) : -1;
@@ -61,7 +62,8 @@ static int from_base64(const char *s, uint8_t *out, size_t max)
 	uint32_t bits = 0;
 	size_t at = 0;
 
-	if (!n || n % 4 == 1 || len > max || strspn(s + n, "=") != strlen(s + n) || strlen(s + n) > 2)
+	if (!n || n % 4 == 1 || len > max || strspn(s + n, "=") != strlen(s + n) ||
+		strlen(s + n) > 2)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		int d = base64_digit(s[i]);
@@ -108,8 +110,8 @@ static const char *hash_of(unsigned algorithm)
 	return NULL;
 }
 
-unsigned chap_response(unsigned algorithm, uint8_t id, const char *secret, const uint8_t *challenge, size_t len,
-	uint8_t out[64])
+unsigned chap_response(unsigned algorithm, uint8_t id, const char *secret, const uint8_t *challenge,
+	size_t len, uint8_t out[64])
 {
 	const char *hash = hash_of(algorithm);
 	EVP_MD *md = hash ? EVP_MD_fetch(NULL, hash, NULL) : NULL;
@@ -117,8 +119,8 @@ unsigned chap_response(unsigned algorithm, uint8_t id, const char *secret, const
 	unsigned n = 0;
 
 	if (!md || !ctx || !EVP_DigestInit_ex2(ctx, md, NULL) || !EVP_DigestUpdate(ctx, &id, 1) ||
-		!EVP_DigestUpdate(ctx, secret, strlen(secret)) || !EVP_DigestUpdate(ctx, challenge, len) ||
-		!EVP_DigestFinal_ex(ctx, out, &n))
+		!EVP_DigestUpdate(ctx, secret, strlen(secret)) ||
+		!EVP_DigestUpdate(ctx, challenge, len) || !EVP_DigestFinal_ex(ctx, out, &n))
 		n = 0;
 	EVP_MD_CTX_free(ctx);
 	EVP_MD_free(md);
@@ -134,7 +136,8 @@ static bool can_hash(unsigned algorithm)
 
 /* --- the exchange --- */
 
-void chap_init(struct chap *c, const struct chap_db *db, uint8_t id, const uint8_t challenge[CHAP_CHALLENGE_LEN])
+void chap_init(struct chap *c, const struct chap_db *db, uint8_t id,
+	const uint8_t challenge[CHAP_CHALLENGE_LEN])
 {
 	*c = (struct chap){.db = db, .id = id};
 	memcpy(c->challenge, challenge, sizeof(c->challenge));
@@ -171,7 +174,9 @@ static int challenge_it(struct chap *c, const struct nego *n, struct text *out, 
 	r = text_addf(out, "CHAP_A", "%u", c->algorithm);
 	if (!r)
 		r = text_addf(out, "CHAP_I", "%u", c->id);
-	return r ? -ENOMEM : add_binary(out, KEY_CHAP_C, c->challenge, sizeof(c->challenge)) ? -ENOMEM : CHAP_MORE;
+	return r                                                                 ? -ENOMEM
+	       : add_binary(out, KEY_CHAP_C, c->challenge, sizeof(c->challenge)) ? -ENOMEM
+										 : CHAP_MORE;
 }
 
 static const struct chap_user *find_user(const struct chap_db *db, const char *name)
@@ -185,7 +190,8 @@ static const struct chap_user *find_user(const struct chap_db *db, const char *n
 
 /* answer_it - the initiator challenges us (mutual). Its challenge must not be our own: it would have us do its
  * sums (12.1.3). */
-static int answer_it(struct chap *c, const char *id_text, const char *challenge_text, struct text *out, const char **whyp)
+static int answer_it(struct chap *c, const char *id_text, const char *challenge_text,
+	struct text *out, const char **whyp)
 {
 	uint8_t challenge[CHAP_BINARY_MAX], response[64];
 	char *end;
@@ -202,8 +208,10 @@ static int answer_it(struct chap *c, const char *id_text, const char *challenge_
 	*whyp = "the initiator asks for mutual authentication, and the target has no secret of its own";
 	if (!c->db->self.name)
 		return CHAP_REFUSED;
-	n = chap_response(c->algorithm, (uint8_t)id, c->db->self.secret, challenge, (size_t)len, response);
-	if (!n || text_add(out, "CHAP_N", c->db->self.name) || add_binary(out, KEY_CHAP_R, response, n))
+	n = chap_response(
+		c->algorithm, (uint8_t)id, c->db->self.secret, challenge, (size_t)len, response);
+	if (!n || text_add(out, "CHAP_N", c->db->self.name) ||
+		add_binary(out, KEY_CHAP_R, response, n))
 		return -ENOMEM;
 	return CHAP_VERIFIED;
 }
@@ -215,8 +223,8 @@ static int verify_it(struct chap *c, const struct nego *n, struct text *out, con
 	const struct chap_user *user = name ? find_user(c->db, name) : NULL;
 	uint8_t response[64], want[64];
 	int len = text ? chap_binary(text, response, sizeof(response)) : -1;
-	unsigned n_want = chap_response(
-		c->algorithm, c->id, user ? user->secret : "", c->challenge, sizeof(c->challenge), want);
+	unsigned n_want = chap_response(c->algorithm, c->id, user ? user->secret : "", c->challenge,
+		sizeof(c->challenge), want);
 
 	*whyp = "CHAP_N or CHAP_R is missing";
 	if (!name && !text)

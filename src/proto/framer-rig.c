@@ -240,7 +240,7 @@ static void abort_now(struct rig_task *t)
 
 void rig_abort(struct rig *r, struct rig_task *t)
 {
-	list_for_each_safe (node, next, &r->dpt.granted) {
+	list_for_each_safe(node, next, &r->dpt.granted) {
 		struct dpt_entry *e = list_entry(node, struct dpt_entry, link);
 
 		if (e->w.task != t)

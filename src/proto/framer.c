@@ -47,8 +47,8 @@ static void walk_on(struct walk *w, size_t n)
 	}
 }
 
-void framer_init(
-	struct framer *f, const struct framer_ops *ops, void *ctx, struct rx_scratch *s, struct dpt *dpt)
+void framer_init(struct framer *f, const struct framer_ops *ops, void *ctx, struct rx_scratch *s,
+	struct dpt *dpt)
 {
 	*f = (struct framer){
 		.ops = ops,
@@ -97,7 +97,8 @@ uint32_t framer_due(const struct framer *f, uint32_t most)
 
 		if (due >= most)
 			return most;
-		due += window_left(w) - (f->target.window == w && f->state != RX_HEADER ? f->pdu_len : 0);
+		due += window_left(w) -
+		       (f->target.window == w && f->state != RX_HEADER ? f->pdu_len : 0);
 	}
 	return (uint32_t)MIN(due, most);
 }
@@ -250,7 +251,8 @@ static int step_payload(struct framer *f, struct walk *w)
 		uint8_t *dst = (uint8_t *)to->iov->iov_base + to->skip;
 
 		if (at != dst)
-			copy_payload(w->p->kind[w->i] == SPAN_TAIL ? CTR_COPIED_TAIL : CTR_COPIED_GUESS,
+			copy_payload(
+				w->p->kind[w->i] == SPAN_TAIL ? CTR_COPIED_TAIL : CTR_COPIED_GUESS,
 				dst, at, n);
 		else if (f->target.window)
 			count(CTR_PLACED_BYTES, n);

@@ -42,13 +42,13 @@ enum { VERSION = 0x00 }; /* 11.12.4: of RFC 3720 and RFC 7143 */
 
 struct login_state {
 	enum { HEAR, TELL, ASK, DONE, FAILED } state;
-	uint8_t stage;	 /* the CSG that the next request must have */
+	uint8_t stage;   /* the CSG that the next request must have */
 	bool identified; /* the names are known */
 	bool proved;     /* nothing more to authenticate */
 	bool asked;      /* ASK has been reached */
 	uint16_t portal_group;
 	struct chap chap;
-	bool transit;	 /* T and NSG of the request under way */
+	bool transit; /* T and NSG of the request under way */
 	uint8_t next_stage;
 	unsigned n_pdus;
 	uint32_t itt;

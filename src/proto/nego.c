@@ -141,7 +141,8 @@ static bool parse_list(
 
 		for (uint32_t i = 0; i < row->own; i++) {
 			key_words(row, i, 1, word, sizeof(word));
-			if (strlen(word) == len && !memcmp(word, value, len) && may_choose(n, row, i)) {
+			if (strlen(word) == len && !memcmp(word, value, len) &&
+				may_choose(n, row, i)) {
 				*vp = i;
 				return true;
 			}

@@ -120,7 +120,7 @@ static bool flags_agree(const struct pdu *p)
 	case OP_TEXT_REQUEST:
 	case OP_TEXT_RESPONSE:
 		return !(p->final && p->text.c); /* 11.10.2: C needs F 0 */
-	case OP_SCSI_RESPONSE:			 /* 11.4.1: at most one of each pair */
+	case OP_SCSI_RESPONSE:                   /* 11.4.1: at most one of each pair */
 		return !(p->rsp.overflow && p->rsp.underflow) &&
 		       !(p->rsp.bidi_overflow && p->rsp.bidi_underflow);
 	case OP_DATA_IN: /* 11.7.3: S only on the last, residual flags only with S, one of them */

@@ -38,14 +38,18 @@ static void binary_values(void **state)
 /* The first bytes of each hash as coreutils and Python have them. */
 static void known_hashes(void **state)
 {
-	static const struct { unsigned algorithm, len; uint8_t begin[4]; } want[] = {
-		{5, 16, {0}}, {6, 20, {0xbd, 0x90, 0x01, 0x9a}}, {7, 32, {0xae, 0x01, 0x68, 0x5b}},
-		{8, 32, {0xf2, 0x36, 0x0b, 0xbc}}, {9, 0, {0}}};
+	static const struct {
+		unsigned algorithm, len;
+		uint8_t begin[4];
+	} want[] = {{5, 16, {0}}, {6, 20, {0xbd, 0x90, 0x01, 0x9a}},
+		{7, 32, {0xae, 0x01, 0x68, 0x5b}}, {8, 32, {0xf2, 0x36, 0x0b, 0xbc}}, {9, 0, {0}}};
 	static const uint8_t md5[] = {0x46, 0xe4, 0x77, 0x70};
 	uint8_t out[64];
 
 	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
-		assert_int_equal(chap_response(want[i].algorithm, 1, "s", (const uint8_t *)"c", 1, out), want[i].len);
+		assert_int_equal(
+			chap_response(want[i].algorithm, 1, "s", (const uint8_t *)"c", 1, out),
+			want[i].len);
 		if (want[i].begin[0])
 			assert_memory_equal(out, want[i].begin, 4);
 	}
@@ -57,7 +61,8 @@ static void known_hashes(void **state)
 
 static struct chap_user users[] = {{"0xuser", "a-secret-of-hex"}, {"user1", "password-one"}};
 static const struct chap_db one_way = {.users = users, .n_users = 2};
-static const struct chap_db mutual = {.users = users, .n_users = 2, .self = {"disk", "the-other-way"}};
+static const struct chap_db mutual = {
+	.users = users, .n_users = 2, .self = {"disk", "the-other-way"}};
 
 struct exchange {
 	struct param_offer offer;
@@ -111,10 +116,12 @@ static const char *heard(const struct exchange *x, const char *key)
 	return "";
 }
 
-static void respond_as(const struct exchange *x, const char *name, const char *secret, char *buf, size_t len)
+static void respond_as(
+	const struct exchange *x, const char *name, const char *secret, char *buf, size_t len)
 {
 	uint8_t response[64];
-	unsigned n = chap_response(x->c.algorithm, x->c.id, secret, x->c.challenge, sizeof(x->c.challenge), response);
+	unsigned n = chap_response(
+		x->c.algorithm, x->c.id, secret, x->c.challenge, sizeof(x->c.challenge), response);
 	int at = snprintf(buf, len, "CHAP_N=%s CHAP_R=0x", name);
 
 	for (unsigned i = 0; i < n; i++)
@@ -145,8 +152,10 @@ static void each_algorithm(void **state)
 
 static void who_is_not_let_in(void **state)
 {
-	static const struct { const char *name, *secret; } liars[] = {
-		{"user1", "password-two"}, {"user2", "password-one"}, {"0xuser", "password-one"}, {"", "password-one"}};
+	static const struct {
+		const char *name, *secret;
+	} liars[] = {{"user1", "password-two"}, {"user2", "password-one"},
+		{"0xuser", "password-one"}, {"", "password-one"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(liars); i++) {
 		struct exchange x;
@@ -162,8 +171,9 @@ static void who_is_not_let_in(void **state)
 
 static void broken_answers(void **state)
 {
-	static const char *const answers[] = {"CHAP_N=user1", "CHAP_R=0x00", "CHAP_N=user1 CHAP_R=zz",
-		"CHAP_N=user1 CHAP_R=0x", "CHAP_N=user1 CHAP_R=0x00112233445566778899aabbccddeeff"};
+	static const char *const answers[] = {"CHAP_N=user1", "CHAP_R=0x00",
+		"CHAP_N=user1 CHAP_R=zz", "CHAP_N=user1 CHAP_R=0x",
+		"CHAP_N=user1 CHAP_R=0x00112233445566778899aabbccddeeff"};
 	struct exchange x;
 
 	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
@@ -237,12 +247,14 @@ static int load_text(struct chap_db *db, const char *text, mode_t mode, char *er
 
 static void the_file(void **state)
 {
-	static const char *const bad[] = {"alice\n", "a b c\n", "\"alice b\n", "a x\na y\n", "", "# nobody\n", "a s\n=t s\n",
-		"= secret\n"};
+	static const char *const bad[] = {"alice\n", "a b c\n", "\"alice b\n", "a x\na y\n", "",
+		"# nobody\n", "a s\n=t s\n", "= secret\n"};
 	struct chap_db db;
 	char err[256];
 
-	assert_int_equal(load_text(&db, "# who\n\nalice  s1 \r\n\"#bob x\" \"s 2\"\n=disk s3\n", 0600, err), 0);
+	assert_int_equal(
+		load_text(&db, "# who\n\nalice  s1 \r\n\"#bob x\" \"s 2\"\n=disk s3\n", 0600, err),
+		0);
 	assert_int_equal(db.n_users, 2);
 	assert_string_equal(db.users[0].secret, "s1");
 	assert_string_equal(db.users[1].name, "#bob x");

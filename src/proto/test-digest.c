@@ -7,17 +7,17 @@
 #include <cmocka.h>
 #include "digest.h"
 
-#define EXPECT_WIRE(data, len, ...)                                                                 \
-	do {                                                                                        \
-		static const uint8_t want[] = {__VA_ARGS__};                                        \
-		uint8_t got[DIGEST_LEN];                                                            \
-		for (uint32_t cut = 0; cut <= (len); cut++) {                                       \
-			uint32_t crc = digest_add(DIGEST_START, (data), cut);                       \
-			crc = digest_add(crc, (const uint8_t *)(data) + cut, (len) - cut);          \
-			digest_put(got, crc);                                                       \
-			assert_memory_equal(got, want, DIGEST_LEN);                                 \
-			assert_true(digest_matches(want, crc));                                     \
-		}                                                                                   \
+#define EXPECT_WIRE(data, len, ...)                                                                \
+	do {                                                                                       \
+		static const uint8_t want[] = {__VA_ARGS__};                                       \
+		uint8_t got[DIGEST_LEN];                                                           \
+		for (uint32_t cut = 0; cut <= (len); cut++) {                                      \
+			uint32_t crc = digest_add(DIGEST_START, (data), cut);                      \
+			crc = digest_add(crc, (const uint8_t *)(data) + cut, (len)-cut);           \
+			digest_put(got, crc);                                                      \
+			assert_memory_equal(got, want, DIGEST_LEN);                                \
+			assert_true(digest_matches(want, crc));                                    \
+		}                                                                                  \
 	} while (0)
 
 static void examples(void **state)
@@ -38,8 +38,9 @@ static void examples(void **state)
 
 static void a_read_command(void **state)
 {
-	static const uint8_t pdu[48] = {0x01, 0xc0, [16] = 0x14, [20] = 0x00, 0x00, 0x04, 0x00, 0x00, 0x00, 0x00, 0x14,
-		0x00, 0x00, 0x00, 0x18, 0x28, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02};
+	static const uint8_t pdu[48] = {0x01, 0xc0, [16] = 0x14, [20] = 0x00, 0x00, 0x04, 0x00,
+		0x00, 0x00, 0x00, 0x14, 0x00, 0x00, 0x00, 0x18, 0x28, 0x00, 0x00, 0x00, 0x00, 0x00,
+		0x00, 0x00, 0x02};
 
 	EXPECT_WIRE(pdu, 48, 0x56, 0x3a, 0x96, 0xd9);
 }

@@ -43,7 +43,7 @@ struct initiator {
 	struct rig *ref;
 	struct stream *s;
 	uint32_t itt;
-	uint32_t cut;	 /* its habit */
+	uint32_t cut;    /* its habit */
 	unsigned steady; /* of 16 PDUs so many keep it */
 	uint32_t late_itt, late_ttt, late_at, late_end,
 		late_sn; /* an aborted window it goes on with */
@@ -136,7 +136,7 @@ static void emit_abort(struct initiator *in)
 
 	if (!t->used)
 		return;
-	list_for_each (node, &in->ref->dpt.granted) {
+	list_for_each(node, &in->ref->dpt.granted) {
 		const struct dpt_entry *e = list_entry(node, struct dpt_entry, link);
 
 		if (e->w.task != t || in->late_at < in->late_end)

@@ -24,7 +24,7 @@ struct turn {
 	uint8_t csg;
 	uint8_t t; /* NSG + 1; 0: T is not set */
 	const char *say, *hear;
-	uint8_t heard_t;	  /* the same, of the answer */
+	uint8_t heard_t;          /* the same, of the answer */
 	enum login_status status; /* of a turn that ends the login */
 	bool done;
 };
@@ -337,7 +337,7 @@ static void nothing_negotiated_leaves_the_defaults(void **state)
 #define BEGIN(l, stage, t, text)                                                                   \
 	do {                                                                                       \
 		struct pdu p_ = request(stage, t, false);                                          \
-		assert_int_equal(login_init(l, &offer, GROUP, dice), 0);                                        \
+		assert_int_equal(login_init(l, &offer, GROUP, dice), 0);                           \
 		assert_int_equal(login_rx(l, &p_, with_nul(text), (uint32_t)strlen(text)),         \
 			LOGIN_IDENTIFIED);                                                         \
 	} while (0)
@@ -410,7 +410,7 @@ static void what_must_stand_still(void **state)
 		p.login.cid = (uint16_t)(p.login.cid + (what == 2));
 		p.login.isid[5] = (uint8_t)(p.login.isid[5] + (what == 3));
 		p.login.tsih = what == 4;
-		p.expstatsn += what == 5;	 /* may move */
+		p.expstatsn += what == 5;        /* may move */
 		p.login.version_max = what == 6; /* may be higher */
 		if (what == 7)
 			p.login.version_min = 1;

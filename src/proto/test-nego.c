@@ -34,7 +34,7 @@ static int hear(struct nego *n, const char *say, char *answer, size_t answer_len
 	return r;
 }
 
-#define D	  "SessionType=Discovery\n"
+#define D         "SessionType=Discovery\n"
 #define NOUNASKED "InitialR2T=Yes\nImmediateData=No\n"
 
 /* clang-format off */

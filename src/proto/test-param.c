@@ -15,11 +15,11 @@ static void defaults_are_the_rfcs(void **state)
 
 	param_default(&p);
 	assert_false(p.discovery);
-	assert_true(p.initial_r2t);		 /* 13.10 */
-	assert_true(p.immediate_data);		 /* 13.11 */
+	assert_true(p.initial_r2t);              /* 13.10 */
+	assert_true(p.immediate_data);           /* 13.11 */
 	assert_int_equal(p.max_recv_data, 8192); /* 13.12 */
 	assert_int_equal(p.max_send_data, 8192);
-	assert_int_equal(p.max_burst, 262144);	/* 13.13 */
+	assert_int_equal(p.max_burst, 262144);  /* 13.13 */
 	assert_int_equal(p.first_burst, 65536); /* 13.14 */
 	assert_int_equal(p.default_time2wait, 2);
 	assert_int_equal(p.default_time2retain, 20);

@@ -101,10 +101,10 @@ struct sample {
 	struct pdu p;
 };
 
-#define LUN	0x0001000000000000ull
-#define TO	.cmdsn = 0x11121314, .expstatsn = 0x21222324
-#define BACK	.statsn = 0x31323334, .expcmdsn = 0x41424344, .maxcmdsn = 0x51525354
-#define SN_TO	"11121314 21222324"
+#define LUN     0x0001000000000000ull
+#define TO      .cmdsn = 0x11121314, .expstatsn = 0x21222324
+#define BACK    .statsn = 0x31323334, .expcmdsn = 0x41424344, .maxcmdsn = 0x51525354
+#define SN_TO   "11121314 21222324"
 #define SN_BACK "31323334 41424344 51525354"
 
 /* clang-format off */

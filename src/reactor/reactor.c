@@ -20,19 +20,19 @@
 #include "thread.h"
 
 enum {
-	SPIN_CREDIT = 8,	/* most that can be earned */
-	SPIN_REWARD = 2,	/* for a spin that found work; one in vain costs 1 */
-	SPIN_PROBE = 32,	/* without credit: every so many turns with work */
+	SPIN_CREDIT = 8,        /* most that can be earned */
+	SPIN_REWARD = 2,        /* for a spin that found work; one in vain costs 1 */
+	SPIN_PROBE = 32,        /* without credit: every so many turns with work */
 	SPIN_MAX_BYTES = 65536, /* received in a turn: more is no small work */
-	SPIN_PAUSES = 16,	/* between two looks */
-	SPIN_GAP_NS = 20000,	/* between two looks: the core was taken away */
+	SPIN_PAUSES = 16,       /* between two looks */
+	SPIN_GAP_NS = 20000,    /* between two looks: the core was taken away */
 };
 
 struct reactor {
 	struct engine_core *engine;
 	struct counters counters;
 	struct {
-		uint64_t ns;	   /* how long; 0: never */
+		uint64_t ns;       /* how long; 0: never */
 		uint64_t until_ns; /* of the spin under way; 0: none */
 		uint64_t look_ns;  /* its last look */
 		unsigned credit, n_skipped;

@@ -37,8 +37,8 @@ struct request {
 	struct io_disk *d;
 	uint64_t due_ns;
 	uint64_t moved, limit; /* bytes; limit: where it will end */
-	int error;	       /* that it will end with; 0: none */
-	uint32_t flush;	       /* number of a flush */
+	int error;             /* that it will end with; 0: none */
+	uint32_t flush;        /* number of a flush */
 };
 
 void sim_disks_init(struct sim *s)
@@ -235,7 +235,7 @@ static void request_step(struct sim *s, void *arg)
 
 void sim_disks_offer(struct sim *s)
 {
-	list_for_each (node, &s->requests) {
+	list_for_each(node, &s->requests) {
 		struct request *q = list_entry(node, struct request, link);
 
 		sim_offer(s, q->due_ns, request_step, q);
@@ -313,7 +313,7 @@ void sim_disk_crash(struct sim *s, int disk)
 {
 	struct sim_disk *at = disk_get(s, disk);
 
-	list_for_each_safe (node, next, &s->requests) {
+	list_for_each_safe(node, next, &s->requests) {
 		struct request *q = list_entry(node, struct request, link);
 
 		if (q->disk == at)

@@ -18,7 +18,7 @@ struct pipe {
 	size_t head; /* of what has arrived */
 	size_t n_arrived, n_transit;
 	uint64_t due_ns;  /* of the next piece, or of the end */
-	bool ended;	  /* the sender closed */
+	bool ended;       /* the sender closed */
 	bool end_arrived; /* and it is known to the receiver */
 };
 
@@ -174,7 +174,7 @@ static void arrive_connection(struct sim *s, void *arg)
 
 void sim_net_offer(struct sim *s)
 {
-	list_for_each (node, &s->streams) {
+	list_for_each(node, &s->streams) {
 		struct sim_peer *p = list_entry(node, struct sim_peer, link);
 
 		if (p->to)
@@ -213,7 +213,7 @@ static unsigned port_ready(const struct port *port)
 
 bool sim_net_ready(const struct sim_reactor *r)
 {
-	list_for_each (node, &r->ports)
+	list_for_each(node, &r->ports)
 		if (port_ready(list_entry(node, struct port, link)))
 			return true;
 	return false;
@@ -289,7 +289,7 @@ static struct listener *listener_find(struct sim *s, const struct io_addr *to)
 {
 	struct io_addr want = *to;
 
-	list_for_each (node, &s->listeners) {
+	list_for_each(node, &s->listeners) {
 		struct listener *l = list_entry(node, struct listener, link);
 
 		if (*port_number(&l->addr) == *port_number(&want) && same_host(&l->addr, to))
@@ -338,7 +338,7 @@ int sim_attach(struct io *io, struct io_sock *sock, int handle)
 {
 	struct sim_reactor *r = sim_reactor_of(io);
 
-	list_for_each (node, &r->sim->streams) {
+	list_for_each(node, &r->sim->streams) {
 		struct sim_peer *p = list_entry(node, struct sim_peer, link);
 
 		if (p->handle != handle || p->port.sock || p->ours_closed)
@@ -432,7 +432,7 @@ static void listener_close(struct sim *s, struct listener *l)
 {
 	struct list *node;
 
-	list_for_each_safe (at, next, &s->streams) {
+	list_for_each_safe(at, next, &s->streams) {
 		struct sim_peer *p = list_entry(at, struct sim_peer, link);
 
 		if (p->to != l)

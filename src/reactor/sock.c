@@ -34,7 +34,7 @@ struct slot {
 	struct list link; /* changed, idle or dead */
 	struct engine_core *engine;
 	struct io_sock *sock; /* NULL: nobody's */
-	unsigned armed;	      /* IO_IN, IO_OUT as the kernel knows them */
+	unsigned armed;       /* IO_IN, IO_OUT as the kernel knows them */
 	uint32_t lowat;
 	struct io_timer rest; /* of a listener */
 	bool told;

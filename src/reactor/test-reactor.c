@@ -24,7 +24,7 @@
 #include <unistd.h>
 #include "reactor.h"
 
-#define LOAD(p)	    __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define LOAD(p)     __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 /* WAIT - until another thread makes it true; fails the test after ten seconds. */
 #define WAIT(cond)                                                                                 \

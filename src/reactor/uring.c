@@ -27,7 +27,7 @@
 enum {
 	SQ_ENTRIES = 256,
 	MAX_FLIGHT = 1024,
-	MAX_TRIES = 16,		/* of one request that the kernel answers with "try again" */
+	MAX_TRIES = 16,         /* of one request that the kernel answers with "try again" */
 	RETRY_NS = 1000 * 1000, /* before submitting again what the kernel had no memory for */
 	CAUTION_NS = 50 * 1000 * 1000, /* longest sleep with requests under way */
 };
@@ -232,7 +232,8 @@ static uint64_t may_sleep(struct engine_core *e)
 	bell_set(x, true);
 	if (kernel_calls(x) || io_uring_cq_ready(&x->ring))
 		return 0;
-	if (io_uring_sq_ready(&x->ring) || (!list_empty(&x->pending) && x->n_flight < x->max_flight))
+	if (io_uring_sq_ready(&x->ring) ||
+		(!list_empty(&x->pending) && x->n_flight < x->max_flight))
 		return RETRY_NS;
 	return CAUTION_NS;
 }
@@ -280,7 +281,7 @@ static int ring_open(struct uring_engine *x)
 {
 	static const unsigned setups[] = {
 		IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			IORING_SETUP_TASKRUN_FLAG,		       /* 6.1 */
+			IORING_SETUP_TASKRUN_FLAG,                     /* 6.1 */
 		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, /* 5.19 */
 		0,
 	};

@@ -59,7 +59,7 @@ void report_groups_execute(struct scsi_cmd *c)
 	d[1] = 0x0f; /* all four of `states` are supported */
 	put_be16(d + 2, GROUP);
 	d[5] = lu_state(c->lu) & BITS ? 0x01 : 0; /* by SET TARGET PORT GROUPS */
-	d[7] = 1;				  /* ports */
+	d[7] = 1;                                 /* ports */
 	put_be16(d + 10, PORT);
 	cmd_in_done(c, head + 12, get_be32(c->cdb + 6));
 }

@@ -23,7 +23,7 @@ void attention_raise_all(const struct lu *lu, enum attention why, const struct n
 	if (!m)
 		return;
 	pthread_mutex_lock(&m->lock);
-	list_for_each (l, &m->nexuses) {
+	list_for_each(l, &m->nexuses) {
 		struct nexus *n = list_entry(l, struct nexus, link);
 
 		if (n != but)

@@ -78,7 +78,7 @@ static void log_statistics(struct log *g)
 		return;
 	pthread_mutex_lock(&l->map->lock);
 	add_counts(&sum, &l->past);
-	list_for_each (at, &l->map->nexuses) {
+	list_for_each(at, &l->map->nexuses) {
 		const struct nexus *n = list_entry(at, struct nexus, link);
 
 		if (l->lun < n->n_lus)

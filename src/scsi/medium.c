@@ -14,7 +14,7 @@ bool medium_prevented(const struct lu *l)
 	bool prevented = false;
 
 	pthread_mutex_lock(&m->lock);
-	list_for_each (at, &m->nexuses) {
+	list_for_each(at, &m->nexuses) {
 		const struct nexus *n = list_entry(at, struct nexus, link);
 
 		prevented |= l->lun < n->n_lus && n->lus[l->lun].prevents;
@@ -30,7 +30,7 @@ void medium_allow(struct lu *l)
 	if (!m)
 		return;
 	pthread_mutex_lock(&m->lock);
-	list_for_each (at, &m->nexuses) {
+	list_for_each(at, &m->nexuses) {
 		struct nexus *n = list_entry(at, struct nexus, link);
 
 		if (l->lun < n->n_lus)

@@ -21,7 +21,7 @@ static void fill_caching(uint8_t *p) {}
 static void fill_control(uint8_t *p)
 {
 	p[2] = 0x20 | 0x02;   /* TST 001b: a task set for each nexus; GLTSD: no log is saved */
-	p[3] = 0x10;	      /* commands may be reordered; QERR 00b */
+	p[3] = 0x10;          /* commands may be reordered; QERR 00b */
 	put_be16(p + 8, 300); /* busy for at most 30 s */
 }
 

@@ -40,7 +40,7 @@ struct request {
 	struct lu *l;
 	struct reserve *r;
 	struct registrant *self; /* NULL: not registered */
-	uint64_t key, new_key;	 /* RESERVATION KEY, SERVICE ACTION RESERVATION KEY */
+	uint64_t key, new_key;   /* RESERVATION KEY, SERVICE ACTION RESERVATION KEY */
 	unsigned type, scope;
 	uint8_t flags;
 	unsigned bad; /* byte of the list, or of the CDB */
@@ -55,7 +55,7 @@ static void tell(const struct request *q, const struct registrant *g, enum atten
 	struct lu_map *m = q->l->map;
 
 	pthread_mutex_lock(&m->lock);
-	list_for_each (l, &m->nexuses) {
+	list_for_each(l, &m->nexuses) {
 		struct nexus *n = list_entry(l, struct nexus, link);
 
 		if (n != q->c->nexus && (g->all_ports || g->port == n->port) &&
@@ -67,7 +67,7 @@ static void tell(const struct request *q, const struct registrant *g, enum atten
 
 static void tell_all(const struct request *q, enum attention why)
 {
-	list_for_each (l, &q->r->registrants) {
+	list_for_each(l, &q->r->registrants) {
 		const struct registrant *g = list_entry(l, struct registrant, link);
 
 		if (g != q->self)
@@ -95,7 +95,7 @@ static int register_port(struct request *q, const char *name)
 
 	if (strcmp(name, q->c->nexus->initiator) == 0)
 		return 0; /* whoever asks is registered anyhow */
-	if (g)		  /* as if that port had sent a REGISTER with key 0 (SPC-4 5.12.7) */
+	if (g)            /* as if that port had sent a REGISTER with key 0 (SPC-4 5.12.7) */
 		return END_CONFLICT;
 	g = reserve_add(q->r, name, q->c->nexus->port, q->new_key);
 	if (!g)
@@ -111,7 +111,7 @@ static int register_device(struct request *q, const char *device)
 	int end = END_BAD_FIELD;
 
 	pthread_mutex_lock(&m->lock);
-	list_for_each (l, &m->nexuses) {
+	list_for_each(l, &m->nexuses) {
 		const struct nexus *n = list_entry(l, struct nexus, link);
 
 		if (!transport_id_of(n->initiator, device))
@@ -239,7 +239,7 @@ static unsigned mark_victims(struct request *q, bool any)
 {
 	unsigned n = 0;
 
-	list_for_each (l, &q->r->registrants) {
+	list_for_each(l, &q->r->registrants) {
 		struct registrant *g = list_entry(l, struct registrant, link);
 
 		g->mark = g != q->self && (any || g->key == q->new_key);
@@ -250,7 +250,7 @@ static unsigned mark_victims(struct request *q, bool any)
 
 static void remove_victims(struct request *q)
 {
-	list_for_each_safe (l, next, &q->r->registrants) {
+	list_for_each_safe(l, next, &q->r->registrants) {
 		struct registrant *g = list_entry(l, struct registrant, link);
 
 		if (!g->mark)

@@ -12,7 +12,7 @@ static uint32_t put_keys(const struct reserve *r, uint8_t *p)
 {
 	uint32_t len = 0;
 
-	list_for_each (l, &r->registrants) {
+	list_for_each(l, &r->registrants) {
 		put_be64(p + len, list_entry(l, struct registrant, link)->key);
 		len += KEY_LEN;
 	}
@@ -34,7 +34,7 @@ static uint32_t put_full_status(const struct reserve *r, uint8_t *p)
 {
 	uint32_t len = 0;
 
-	list_for_each (l, &r->registrants) {
+	list_for_each(l, &r->registrants) {
 		const struct registrant *g = list_entry(l, struct registrant, link);
 		uint8_t *d = p + len;
 		size_t id_len = transport_id_put(d + FULL_LEN, g->name);

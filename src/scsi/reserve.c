@@ -24,7 +24,7 @@ void reserve_deinit(struct reserve *r)
 
 struct registrant *reserve_find(const struct reserve *r, const char *name, uint16_t port)
 {
-	list_for_each (l, &r->registrants) {
+	list_for_each(l, &r->registrants) {
 		struct registrant *g = list_entry(l, struct registrant, link);
 
 		if ((g->all_ports || g->port == port) && strcmp(g->name, name) == 0)
@@ -161,7 +161,7 @@ size_t reserve_encode(struct lu *l, uint8_t *p, size_t room)
 	p[0] = r->type;
 	p[1] = 0xff;
 	put_be16(p + 2, (uint16_t)r->n_registrants);
-	list_for_each (link, &r->registrants) {
+	list_for_each(link, &r->registrants) {
 		const struct registrant *g = list_entry(link, struct registrant, link);
 		size_t name_len = strlen(g->name);
 

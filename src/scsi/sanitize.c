@@ -36,7 +36,7 @@ struct sanitize {
 	/* The operation's own, on its reactor. */
 	struct lu *l;
 	struct io *_Atomic io; /* NULL: nothing is under way */
-	uint8_t *block;	       /* the pattern of this pass */
+	uint8_t *block;        /* the pattern of this pass */
 	struct scsi_cmd *waiter;
 	unsigned pass;
 	uint64_t cursor, start_ns;

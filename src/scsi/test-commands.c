@@ -159,12 +159,12 @@ static void test_reserved_bits(void **state)
 	FIELD(IN(DISK, CDB(0x28, 0x20, 0, 0, 0, 0, 0, 0, 1), 512), 1, 5); /* RDPROTECT 001b */
 	FIELD(IN(DISK, CDB(0x28, 0xe0, 0, 0, 0, 0, 0, 0, 1), 512), 1, 7);
 	FIELD(IN(DISK, CDB(0x28, 0, 0, 0, 0, 0, 0x01, 0, 1), 512), 6, 0); /* group number */
-	FIELD(NONE(DISK, CDB(0, 0, 0, 0, 0, 0x04)), 5, 2);		  /* NACA */
+	FIELD(NONE(DISK, CDB(0, 0, 0, 0, 0, 0x04)), 5, 2);                /* NACA */
 	FIELD(OUT(DISK, CDB(0x2a, 0x80, 0, 0, 0, 0, 0, 0, 1), data, 512), 1, 7);
 	FIELD(OUT(DISK, CDB(0x41, 0x10, 0, 0, 0, 0, 0, 0, 1), data, 512), 1, 4); /* ANCHOR */
 	FIELD(OUT(DISK, CDB(0x42, 0x01, 0, 0, 0, 0, 0, 0, 24), data, 24), 1, 0);
 	FIELD(OUT(DISK, CDB(0x89, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1), data, 1024), 10, 0);
-	FIELD(IN(DISK, CDB(0x12, 0x02, 0, 0, 96), 96), 1, 1);			 /* CMDDT */
+	FIELD(IN(DISK, CDB(0x12, 0x02, 0, 0, 96), 96), 1, 1);                    /* CMDDT */
 	FIELD(OUT(DISK, CDB(0x2f, 0x04, 0, 0, 0, 0, 0, 0, 1), data, 512), 1, 2); /* BYTCHK 10b */
 	FIELD(IN(DISK, CDB(0x9e, 0x30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32), 32), 1, 5);
 }

@@ -25,12 +25,12 @@ struct volume {
 };
 
 static struct {
-	int end;	  /* of the next operations */
-	bool hold;	  /* they wait for finish() */
+	int end;          /* of the next operations */
+	bool hold;        /* they wait for finish() */
 	bool cancel_ends; /* volume_cancel() ends the held one from inside */
 	struct vol_op *held;
 	unsigned n_ops, n_cancels, n_bases;
-	bool durable;	     /* the last op's */
+	bool durable;        /* the last op's */
 	unsigned fail_alloc; /* so many allocations fail */
 } fake;
 
@@ -261,9 +261,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define CDB(...)		 ((const uint8_t[16]){__VA_ARGS__})
-#define NONE(lun, cdb)		 rig_run(&rig, lun, cdb, false, false, 0, NULL)
-#define IN(lun, cdb, room)	 rig_run(&rig, lun, cdb, true, false, room, NULL)
+#define CDB(...)                 ((const uint8_t[16]){__VA_ARGS__})
+#define NONE(lun, cdb)           rig_run(&rig, lun, cdb, false, false, 0, NULL)
+#define IN(lun, cdb, room)       rig_run(&rig, lun, cdb, true, false, room, NULL)
 #define OUT(lun, cdb, from, len) rig_run(&rig, lun, cdb, false, true, len, from)
 #define STATUS(command, want)                                                                      \
 	do {                                                                                       \
@@ -533,7 +533,7 @@ static void test_landing_waits_for_pages(void **state)
 	assert_int_equal(cmd.status, SCSI_GOOD);
 	assert_true(
 		cmd.out_len == 8192 && cmd.out_have == 0); /* one page is not taken in advance */
-	assert_int_equal(second.out_have, 0);		   /* and nobody overtakes */
+	assert_int_equal(second.out_have, 0);              /* and nobody overtakes */
 	turns();
 	assert_int_equal(n_rooms, 0);
 	give_back(1);

@@ -22,7 +22,7 @@ static void pr_out(unsigned sa, unsigned type, uint64_t key, uint64_t new_key, u
 }
 
 #define PR(sa, type, key, new_key) pr_out(sa, type, key, new_key, 0)
-#define PR_IN(sa)		   GOOD(IN(DISK, CDB(0x5e, sa, 0, 0, 0, 0, 0, 4, 0), 1024))
+#define PR_IN(sa)                  GOOD(IN(DISK, CDB(0x5e, sa, 0, 0, 0, 0, 0, 4, 0), 1024))
 
 #define KEYS(n, ...)                                                                               \
 	do {                                                                                       \
@@ -44,7 +44,7 @@ static void pr_out(unsigned sa, unsigned type, uint64_t key, uint64_t new_key, u
 	} while (0)
 
 #define TOLD(asc, ascq) AS_OTHER(BAD(NONE(DISK, CDB(0)), 6, asc, ascq))
-#define NOT_TOLD()	AS_OTHER(GOOD(NONE(DISK, CDB(0))))
+#define NOT_TOLD()      AS_OTHER(GOOD(NONE(DISK, CDB(0))))
 
 static const uint8_t types[] = {1, 3, 5, 6, 7, 8};
 

@@ -5,7 +5,7 @@
 #include "mode.h"
 
 #define TOLD(asc, ascq) AS_OTHER(BAD(NONE(DISK, CDB(0)), 6, asc, ascq))
-#define NOT_TOLD()	AS_OTHER(GOOD(NONE(DISK, CDB(0))))
+#define NOT_TOLD()      AS_OTHER(GOOD(NONE(DISK, CDB(0))))
 
 /* --- MODE SELECT --- */
 
@@ -176,7 +176,7 @@ static void test_prevent_and_eject(void **state)
 	GOOD(NONE(REMOVABLE, CDB(0x1e, 0, 0, 0, 1)));
 	AS_OTHER(BAD(NONE(REMOVABLE, CDB(0x1b, 0, 0, 0, 2)), 5, 0x53, 2));
 	BAD(NONE(REMOVABLE, CDB(0x1b, 0, 0, 0, 3)), 5, 0x53, 2); /* neither out nor in */
-	AS_OTHER(GOOD(NONE(REMOVABLE, CDB(0x1e))));		 /* not his word */
+	AS_OTHER(GOOD(NONE(REMOVABLE, CDB(0x1e))));              /* not his word */
 	BAD(NONE(REMOVABLE, CDB(0x1b, 0, 0, 0, 2)), 5, 0x53, 2);
 	GOOD(NONE(REMOVABLE, CDB(0)));
 	GOOD(NONE(REMOVABLE, CDB(0x1e)));

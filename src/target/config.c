@@ -13,7 +13,12 @@
 #include "check.h"
 #include "text.h"
 
-enum { THREADS_DEFAULT_MAX = 8, SPIN_US_DEFAULT = 50, BLOCK_DEFAULT = 512, PHYSICAL_DEFAULT = 4096 };
+enum {
+	THREADS_DEFAULT_MAX = 8,
+	SPIN_US_DEFAULT = 50,
+	BLOCK_DEFAULT = 512,
+	PHYSICAL_DEFAULT = 4096
+};
 #define CACHE_DEFAULT (256ull << 20)
 #define IQN_PREFIX    "iqn.2026-11.io.berth:"
 
@@ -162,8 +167,8 @@ int config_finish(struct config *c)
 
 /* --- does it make sense? --- */
 
-static int __attribute__((format(printf, 3, 4))) refuse(
-	char *err, size_t err_len, const char *fmt, ...)
+static int __attribute__((format(printf, 3, 4)))
+refuse(char *err, size_t err_len, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -193,8 +198,8 @@ static int check_disk(const struct config_disk *d, char *err, size_t err_len)
 	if (!d->path && !d->size)
 		return refuse(err, err_len, "%s: a RAM disk needs a size", d->text);
 	if (!d->path && d->ro)
-		return refuse(err, err_len, "%s: a RAM disk that is read-only would always be empty",
-			d->text);
+		return refuse(err, err_len,
+			"%s: a RAM disk that is read-only would always be empty", d->text);
 	if (d->lun >= CONFIG_LUNS_MAX)
 		return refuse(err, err_len, "%s: more than %d disks in one target", d->text,
 			CONFIG_LUNS_MAX);
@@ -219,16 +224,20 @@ static int check_targets(const struct config *c, char *err, size_t err_len)
 		bool used = false;
 
 		if (!iscsi_name_valid(c->targets[i]))
-			return refuse(err, err_len, "--target %s: not an iSCSI name "
-				"(iqn.2026-11.com.example:name, lower case)", c->targets[i]);
+			return refuse(err, err_len,
+				"--target %s: not an iSCSI name "
+				"(iqn.2026-11.com.example:name, lower case)",
+				c->targets[i]);
 		for (unsigned k = 0; k < i; k++) {
 			if (!strcmp(c->targets[i], c->targets[k]))
-				return refuse(err, err_len, "--target %s: given twice", c->targets[i]);
+				return refuse(
+					err, err_len, "--target %s: given twice", c->targets[i]);
 		}
 		for (unsigned k = 0; k < c->n_disks; k++)
 			used |= c->disks[k].target == i;
 		if (!used)
-			return refuse(err, err_len, "--target %s: no disk follows it", c->targets[i]);
+			return refuse(
+				err, err_len, "--target %s: no disk follows it", c->targets[i]);
 	}
 	return 0;
 }

@@ -26,8 +26,8 @@ enum { LOGOUT_S = 2, ASYNC_LOGOUT = 1 }; /* to log out in, when the server stops
 
 static void conn_tick(struct io_timer *t);
 
-struct conn *conn_new(struct worker *w, const struct conn_host *host, void *host_ctx, const struct io_addr *local,
-	const struct io_addr *peer)
+struct conn *conn_new(struct worker *w, const struct conn_host *host, void *host_ctx,
+	const struct io_addr *local, const struct io_addr *peer)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	uint8_t dice[LOGIN_RANDOM_LEN];
@@ -239,7 +239,8 @@ static void conn_tick(struct io_timer *timer)
 	uint64_t now = io_now(c->w->io);
 
 	if (c->state != CONN_FULL) {
-		conn_end(c, c->state == CONN_LOGOUT ? "closed after its last answer" : "login took too long");
+		conn_end(c, c->state == CONN_LOGOUT ? "closed after its last answer"
+						    : "login took too long");
 		return;
 	}
 	if (trace_on)

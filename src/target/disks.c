@@ -17,25 +17,34 @@ enum { LEND_CHUNK = 64 << 20 };
 static int open_cache(struct disks *d, const struct config *c, char *err, size_t err_len)
 {
 	uint64_t n = c->cache / ARENA_PAGE;
-	struct arena_params p = {.name = "cache", .kind = ARENA_FILE, .n_pages = n, .n_merge_pages = n / 16,
+	struct arena_params p = {.name = "cache",
+		.kind = ARENA_FILE,
+		.n_pages = n,
+		.n_merge_pages = n / 16,
 		.n_content_pages = n / 4};
 	int rc = d->cache ? 0 : arena_new(&d->cache, &p);
 
 	if (rc)
-		snprintf(err, err_len, "--cache %llu: %s", (unsigned long long)c->cache, strerror(-rc));
+		snprintf(err, err_len, "--cache %llu: %s", (unsigned long long)c->cache,
+			strerror(-rc));
 	return rc;
 }
 
-static int open_ram(const struct config_disk *disk, struct volume_params *vp, char *err, size_t err_len)
+static int open_ram(
+	const struct config_disk *disk, struct volume_params *vp, char *err, size_t err_len)
 {
 	uint64_t n = volume_ram_pages(disk->size);
-	struct arena_params p = {.name = vp->name, .kind = ARENA_RAM, .n_pages = n,
-		.n_merge_pages = MIN(n / 16, 1024), .n_content_pages = disk->size / ARENA_PAGE};
+	struct arena_params p = {.name = vp->name,
+		.kind = ARENA_RAM,
+		.n_pages = n,
+		.n_merge_pages = MIN(n / 16, 1024),
+		.n_content_pages = disk->size / ARENA_PAGE};
 	int rc = arena_new(&vp->arena, &p);
 
 	vp->size = disk->size;
 	if (rc == -ENOMEM)
-		snprintf(err, err_len, "%s: this machine has not that much memory free", disk->text);
+		snprintf(
+			err, err_len, "%s: this machine has not that much memory free", disk->text);
 	else if (rc == -EINVAL)
 		snprintf(err, err_len, "%s: more than a disk in memory can be", disk->text);
 	else if (rc)
@@ -43,10 +52,13 @@ static int open_ram(const struct config_disk *disk, struct volume_params *vp, ch
 	return rc;
 }
 
-static int open_backend(const struct config_disk *disk, const struct server_world *world, struct backend **bp,
-	char *err, size_t err_len)
+static int open_backend(const struct config_disk *disk, const struct server_world *world,
+	struct backend **bp, char *err, size_t err_len)
 {
-	struct file_params fp = {.path = disk->path, .create_size = disk->size, .ro = disk->ro, .block = disk->block};
+	struct file_params fp = {.path = disk->path,
+		.create_size = disk->size,
+		.ro = disk->ro,
+		.block = disk->block};
 
 	if (world)
 		return world->open(world->ctx, disk->path, bp);
@@ -70,8 +82,8 @@ static int open_file(struct disks *d, const struct config *c, const struct serve
 
 /* open_store - where the unit keeps what must survive a restart. Without --state-dir that is the default directory,
  * where it is there and may be written, and for files only: a RAM disk does not survive either. */
-static int open_store(const struct config *c, const struct config_disk *disk, struct lu_params *lp, void **recordp,
-	char *err, size_t err_len)
+static int open_store(const struct config *c, const struct config_disk *disk, struct lu_params *lp,
+	void **recordp, char *err, size_t err_len)
 {
 	const char *dir = c->state_dir ? c->state_dir : CONFIG_STATE_DIR;
 	int rc;
@@ -83,8 +95,9 @@ static int open_store(const struct config *c, const struct config_disk *disk, st
 	return rc;
 }
 
-static int make_unit(const struct config *c, const struct server_world *world, const struct config_disk *disk,
-	struct lu_params *lp, struct lu **lup, char *err, size_t err_len)
+static int make_unit(const struct config *c, const struct server_world *world,
+	const struct config_disk *disk, struct lu_params *lp, struct lu **lup, char *err,
+	size_t err_len)
 {
 	void *record = NULL;
 	int rc = world ? 0 : open_store(c, disk, lp, &record, err, err_len);
@@ -101,20 +114,26 @@ static int make_unit(const struct config *c, const struct server_world *world, c
 	return rc;
 }
 
-static int open_disk(struct disks *d, const struct config *c, const struct server_world *world, unsigned i,
-	struct node **nodes, char *err, size_t err_len)
+static int open_disk(struct disks *d, const struct config *c, const struct server_world *world,
+	unsigned i, struct node **nodes, char *err, size_t err_len)
 {
 	const struct config_disk *disk = &c->disks[i];
 	struct node *node = nodes[disk->target];
 	struct disk_name *entry = &d->list[i];
 	struct volume_params vp = {.name = entry->name, .block = disk->block};
-	struct lu_params lp = {.lun = disk->lun, .target = node->name, .block = disk->block,
-		.physical = disk->physical, .ro = disk->ro, .removable = disk->removable, .host = d->host};
+	struct lu_params lp = {.lun = disk->lun,
+		.target = node->name,
+		.block = disk->block,
+		.physical = disk->physical,
+		.ro = disk->ro,
+		.removable = disk->removable,
+		.host = d->host};
 	struct lu *lu = NULL;
 	int rc;
 
 	snprintf(entry->name, sizeof(entry->name), "disk%u", i);
-	rc = disk->path ? open_file(d, c, world, disk, &vp, err, err_len) : open_ram(disk, &vp, err, err_len);
+	rc = disk->path ? open_file(d, c, world, disk, &vp, err, err_len)
+			: open_ram(disk, &vp, err, err_len);
 	if (rc)
 		return rc;
 	entry->a = vp.arena;
@@ -140,8 +159,8 @@ static int open_disk(struct disks *d, const struct config *c, const struct serve
 	return 0;
 }
 
-int disks_open(struct disks *d, const struct config *c, const struct server_world *world, struct node **nodes,
-	char *err, size_t err_len)
+int disks_open(struct disks *d, const struct config *c, const struct server_world *world,
+	struct node **nodes, char *err, size_t err_len)
 {
 	d->list = calloc(c->n_disks, sizeof(*d->list));
 	if (!d->list) {
@@ -173,13 +192,16 @@ void disks_lend(const struct disks *d, struct io *io)
 		return;
 	len = arena_n_pages(d->cache) * ARENA_PAGE;
 	for (at = 0; at < len; at += LEND_CHUNK) {
-		int rc = io_lend_memory(io, (char *)arena_base(d->cache) + at, MIN(len - at, LEND_CHUNK));
+		int rc = io_lend_memory(
+			io, (char *)arena_base(d->cache) + at, MIN(len - at, LEND_CHUNK));
 
 		if (rc == -EOPNOTSUPP)
 			return;
 		if (rc) {
-			log_info("reactor %u: %llu of %llu MiB of the cache are registered for direct I/O (%s); the rest goes by plain vectors",
-				io->index, (unsigned long long)at >> 20, (unsigned long long)len >> 20, strerror(-rc));
+			log_info(
+				"reactor %u: %llu of %llu MiB of the cache are registered for direct I/O (%s); the rest goes by plain vectors",
+				io->index, (unsigned long long)at >> 20,
+				(unsigned long long)len >> 20, strerror(-rc));
 			return;
 		}
 	}

@@ -22,20 +22,26 @@ struct gather {
 	_Atomic unsigned *n_left;
 };
 
-static const char *const conn_states[] = {
-	[CONN_LOGIN] = "login", [CONN_ADMITTING] = "admitting", [CONN_FULL] = "full", [CONN_LOGOUT] = "logout",
+static const char *const conn_states[] = {[CONN_LOGIN] = "login",
+	[CONN_ADMITTING] = "admitting",
+	[CONN_FULL] = "full",
+	[CONN_LOGOUT] = "logout",
 	[CONN_ENDING] = "ending"};
-static const char *const task_states[] = {
-	[TASK_RECEIVING] = "receiving", [TASK_HELD] = "held", [TASK_WAITING] = "waiting", [TASK_RUNNING] = "running",
-	[TASK_SENDING] = "sending", [TASK_ABORTING] = "aborting"};
+static const char *const task_states[] = {[TASK_RECEIVING] = "receiving",
+	[TASK_HELD] = "held",
+	[TASK_WAITING] = "waiting",
+	[TASK_RUNNING] = "running",
+	[TASK_SENDING] = "sending",
+	[TASK_ABORTING] = "aborting"};
 
 static void dump_entries(FILE *f, const struct conn *c)
 {
 	list_for_each(node, &c->dpt.granted) {
 		const struct dpt_entry *e = list_entry(node, struct dpt_entry, link);
 
-		fprintf(f, "entry conn=%u tag=0x%08x itt=0x%08x offset=%u length=%u filled=%u\n", c->index,
-			dpt_tag(&c->dpt, e), e->w.itt, e->w.offset, e->w.length, e->w.filled);
+		fprintf(f, "entry conn=%u tag=0x%08x itt=0x%08x offset=%u length=%u filled=%u\n",
+			c->index, dpt_tag(&c->dpt, e), e->w.itt, e->w.offset, e->w.length,
+			e->w.filled);
 	}
 }
 
@@ -45,8 +51,10 @@ static void dump_tasks(FILE *f, const struct session *s, struct sums *sums)
 		const struct task *t = list_entry(node, struct task, link);
 
 		sums->tasks++;
-		fprintf(f, "task conn=%u itt=0x%08x cmdsn=%u cdb=%02x state=%s arrived=%u length=%u\n", t->c->index,
-			t->itt, t->cmdsn, t->scsi.cdb[0], task_states[t->state], t->xfer.arrived, t->xfer.length);
+		fprintf(f,
+			"task conn=%u itt=0x%08x cmdsn=%u cdb=%02x state=%s arrived=%u length=%u\n",
+			t->c->index, t->itt, t->cmdsn, t->scsi.cdb[0], task_states[t->state],
+			t->xfer.arrived, t->xfer.length);
 	}
 }
 
@@ -64,9 +72,10 @@ static void gather_run(struct io_work *work)
 		g->sums.draining += c->dpt.n_draining;
 		if (!f)
 			continue;
-		fprintf(f, "connection index=%u reactor=%u peer=%s state=%s initiator=%s queued=%u\n", c->index,
-			g->w->io->index, io_addr_text(&c->peer, peer), conn_states[c->state],
-			c->s ? c->s->initiator : "-", c->tx.n);
+		fprintf(f,
+			"connection index=%u reactor=%u peer=%s state=%s initiator=%s queued=%u\n",
+			c->index, g->w->io->index, io_addr_text(&c->peer, peer),
+			conn_states[c->state], c->s ? c->s->initiator : "-", c->tx.n);
 		dump_entries(f, c);
 	}
 	list_for_each(node, &g->w->sessions) {
@@ -98,15 +107,16 @@ static void print_sums(struct server *s, struct gather *g, FILE *f)
 			fputs(g[i].text, f);
 		free(g[i].text);
 	}
-	fprintf(f, "sessions %u\nconnections %u\ntasks %u\ngranted %u\ndraining %u\n", all.sessions, all.connections,
-		all.tasks, all.granted, all.draining);
+	fprintf(f, "sessions %u\nconnections %u\ntasks %u\ngranted %u\ndraining %u\n", all.sessions,
+		all.connections, all.tasks, all.granted, all.draining);
 	for (unsigned i = 0; i < d->n; i++) {
 		uint64_t lent = arena_n_lent(d->list[i].a);
 
 		if (d->list[i].a == d->cache)
 			continue;
-		fprintf(f, "lent_pages{%s} %llu\nmapped_pages{%s} %llu\n", d->list[i].name, (unsigned long long)lent,
-			d->list[i].name, (unsigned long long)(volume_mapped_bytes(d->list[i].v) / ARENA_PAGE));
+		fprintf(f, "lent_pages{%s} %llu\nmapped_pages{%s} %llu\n", d->list[i].name,
+			(unsigned long long)lent, d->list[i].name,
+			(unsigned long long)(volume_mapped_bytes(d->list[i].v) / ARENA_PAGE));
 	}
 }
 
@@ -120,8 +130,8 @@ static void print_cache(const struct disks *d, FILE *f)
 		if (d->list[i].a == d->cache)
 			mapped += volume_mapped_bytes(d->list[i].v) / ARENA_PAGE;
 	}
-	fprintf(f, "lent_pages{cache} %llu\nmapped_pages{cache} %llu\n", (unsigned long long)arena_n_lent(d->cache),
-		(unsigned long long)mapped);
+	fprintf(f, "lent_pages{cache} %llu\nmapped_pages{cache} %llu\n",
+		(unsigned long long)arena_n_lent(d->cache), (unsigned long long)mapped);
 }
 
 void server_dump(struct server *s, FILE *f)
@@ -135,7 +145,8 @@ void server_dump(struct server *s, FILE *f)
 	if (!g)
 		return;
 	for (unsigned i = 0; i < n; i++) {
-		g[i] = (struct gather){.w = server_worker(s, i), .n_left = &n_left, .work.fn = gather_run};
+		g[i] = (struct gather){
+			.w = server_worker(s, i), .n_left = &n_left, .work.fn = gather_run};
 		list_init(&g[i].work.link);
 		io_post(g[i].w->io, &g[i].work);
 	}

@@ -21,13 +21,13 @@ static const uint64_t burst_wait_ns = 5 * 1000 * 1000;
 struct link {
 	struct io_sock sock;
 	struct worker *w;
-	struct conn *c;      /* NULL: ended */
+	struct conn *c; /* NULL: ended */
 	struct io_work flush, reap, move;
 	struct worker *to;
-	int handle;          /* while it moves */
-	struct list burst;   /* worker->bursts */
-	uint64_t burst_ns;   /* since when it sleeps */
-	bool blocked;        /* the socket took less than there was */
+	int handle;        /* while it moves */
+	struct list burst; /* worker->bursts */
+	uint64_t burst_ns; /* since when it sleeps */
+	bool blocked;      /* the socket took less than there was */
 };
 
 /* --- receiving --- */
@@ -230,7 +230,8 @@ static void link_depart(struct link *l)
 	if (!l->c)
 		return;
 	if (l->c->tx.n || l->c->tx.batch) {
-		conn_end(l->c, "a login request came before the answer to the one before it was read");
+		conn_end(l->c,
+			"a login request came before the answer to the one before it was read");
 		return;
 	}
 	burst_end(l);
@@ -239,7 +240,8 @@ static void link_depart(struct link *l)
 	io_post(l->to->io, &l->move);
 }
 
-static const struct conn_host link_host = {.kick = link_kick, .move = link_move, .ended = link_ended};
+static const struct conn_host link_host = {
+	.kick = link_kick, .move = link_move, .ended = link_ended};
 
 static void handle_close(struct worker *w, int handle)
 {
@@ -275,7 +277,8 @@ void link_new(struct worker *w, int handle, const struct io_addr *peer)
 	if (!rc)
 		l->c = conn_new(w, &link_host, l, &local, peer);
 	if (!l->c) {
-		log_warn("a connection was turned away: %s", rc ? strerror(-rc) : "no memory or no free index");
+		log_warn("a connection was turned away: %s",
+			rc ? strerror(-rc) : "no memory or no free index");
 		io_close(w->io, &l->sock);
 		free(l);
 		return;

@@ -11,7 +11,8 @@ static const struct refusal {
 	enum scope scope;
 	unsigned detail; /* Reject reason, or sense */
 } refusals[] = {
-#define REFUSAL(e, label, scope, detail) [CTR_REFUSED_##e - CTR_REFUSED_FIRST] = {label, scope, detail},
+#define REFUSAL(e, label, scope, detail)                                                           \
+	[CTR_REFUSED_##e - CTR_REFUSED_FIRST] = {label, scope, detail},
 #include "refusal.tbl"
 #undef REFUSAL
 };
@@ -41,8 +42,8 @@ void conn_refuse(struct conn *c, enum counter why, struct task *task)
 	char name[96];
 
 	count(why, 1);
-	log_debug("%s: refused opcode 0x%02x itt 0x%08x: %s", conn_name(c, name, sizeof(name)), c->rx.opcode,
-		c->rx.itt, r->label);
+	log_debug("%s: refused opcode 0x%02x itt 0x%08x: %s", conn_name(c, name, sizeof(name)),
+		c->rx.opcode, c->rx.itt, r->label);
 	c->rx_ignore = true;
 	/* Before the session stands there is nobody to reject to (RFC 7143 6.3: the login fails). */
 	if (r->scope == CONN || c->phase == PHASE_LOGIN) {

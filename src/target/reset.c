@@ -75,7 +75,7 @@ static void end_part_run(struct io_work *work)
 {
 	struct reset_part *p = container_of(work, struct reset_part, work);
 
-	list_for_each (node, &p->w->sessions) {
+	list_for_each(node, &p->w->sessions) {
 		struct session *s = list_entry(node, struct session, link);
 
 		if (s->node == p->r->node && s->c)
@@ -135,7 +135,7 @@ static bool concerns(const struct reset *r, const struct lu *lu)
  * is not its business (RFC 7143 4.2.3.3). Every nexus was told by lu_reset(). */
 static void reset_session(struct session *s, const struct reset *r, struct task_waiter *waiter)
 {
-	list_for_each_safe (node, next, &s->tasks) {
+	list_for_each_safe(node, next, &s->tasks) {
 		struct task *t = list_entry(node, struct task, link);
 
 		if (concerns(r, t->scsi.lu) && t->scsi.lun_gen != volume_gen(lu_volume(t->scsi.lu)))
@@ -148,7 +148,7 @@ static void reset_part_run(struct io_work *work)
 	struct reset_part *p = container_of(work, struct reset_part, work);
 
 	p->waiter = (struct task_waiter){.n = 1, .settled = reset_part_settled};
-	list_for_each (node, &p->w->sessions) {
+	list_for_each(node, &p->w->sessions) {
 		struct session *s = list_entry(node, struct session, link);
 
 		if (s->node == p->r->node)

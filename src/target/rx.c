@@ -110,8 +110,7 @@ static int rx_header(void *ctx, const uint8_t *bhs, struct rx_target *t)
 	else if (why) {
 		use_up(c, row);
 		conn_refuse(c, why, NULL);
-	}
-	else if (c->state == CONN_ADMITTING || !row->legal[c->phase])
+	} else if (c->state == CONN_ADMITTING || !row->legal[c->phase])
 		conn_refuse(c, CTR_REFUSED_PHASE, NULL);
 	else if (number(c, row)) {
 		if (row->cmdsn || row->op == OP_DATA_OUT)

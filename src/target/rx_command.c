@@ -19,7 +19,9 @@ void rx_scsi_command_header(struct conn *c, struct rx_target *target)
 		return;
 	}
 	if (session_find(s, p->itt) || (p->immediate && s->n_immediate >= SESSION_IMMEDIATE)) {
-		conn_refuse(c, session_find(s, p->itt) ? CTR_REFUSED_ITT_IN_USE : CTR_REFUSED_IMMEDIATE, NULL);
+		conn_refuse(c,
+			session_find(s, p->itt) ? CTR_REFUSED_ITT_IN_USE : CTR_REFUSED_IMMEDIATE,
+			NULL);
 		session_advance(s); /* its number is used up all the same (RFC 7143 4.2.2.1) */
 		return;
 	}

@@ -18,8 +18,9 @@ static void full_feature(struct conn *c)
 	c->state = CONN_FULL;
 	c->framer.n_small = 0;
 	framer_digests(&c->framer, c->params.header_digest, c->params.data_digest);
-	log_info("%s: %s login of %s%s%s", conn_name(c, name, sizeof(name)), l->discovery ? "discovery" : "normal",
-		l->initiator, l->discovery ? "" : " to ", l->discovery ? "" : l->target);
+	log_info("%s: %s login of %s%s%s", conn_name(c, name, sizeof(name)),
+		l->discovery ? "discovery" : "normal", l->initiator, l->discovery ? "" : " to ",
+		l->discovery ? "" : l->target);
 	login_deinit(l);
 	free(l);
 	c->login = NULL;
@@ -55,7 +56,8 @@ void rx_login_step(struct conn *c, enum login_step step)
 		break;
 	case LOGIN_DONE:
 		if (!session_reserve(c->s, &c->login->params)) {
-			rx_login_step(c, login_refuse(c->login, LOGIN_OUT_OF_RESOURCES, "no buffer memory is left"));
+			rx_login_step(c, login_refuse(c->login, LOGIN_OUT_OF_RESOURCES,
+						 "no buffer memory is left"));
 			return;
 		}
 		answer(c);

@@ -9,7 +9,8 @@ void rx_nop_out(struct conn *c)
 {
 	struct tx *tx;
 
-	if (c->rx.ttt != TAG_NONE && c->rx.ttt == tag_make(index_make(0, TAG_OTHER_FIRST), c->index))
+	if (c->rx.ttt != TAG_NONE &&
+		c->rx.ttt == tag_make(index_make(0, TAG_OTHER_FIRST), c->index))
 		c->ping = false;
 	if (c->rx.itt == ITT_NONE)
 		return; /* an answer of the initiator, or a number it wanted to tell */
@@ -29,7 +30,6 @@ void rx_nop_out(struct conn *c)
 }
 
 /* --- Logout (RFC 7143 11.14, 11.15) --- */
-
 
 enum { LOGOUT_DONE = 0, LOGOUT_NO_CID = 1, LOGOUT_NO_RECOVERY = 2 };
 

@@ -45,7 +45,8 @@ static int send_targets(struct conn *c, const char *value, struct text *answer)
 		bool all = !strcmp(value, "All") && (c->phase == PHASE_DISCOVERY || own);
 
 		if (all || !strcasecmp(value, n->name) || (!*value && own))
-			rc = node_send_targets(answer, n, &c->local, cfg->advertise, cfg->n_advertise);
+			rc = node_send_targets(
+				answer, n, &c->local, cfg->advertise, cfg->n_advertise);
 	}
 	return rc;
 }
@@ -145,4 +146,3 @@ void rx_text_request(struct conn *c)
 	text_end(&c->text);
 	text_reply(c);
 }
-

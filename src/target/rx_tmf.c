@@ -17,13 +17,13 @@ enum { FUNCTIONS_MAX = 64 }; /* of one connection at once */
 
 struct function {
 	void (*run)(struct conn *c, const struct function *f);
-	bool unit;	/* names a unit that must be there */
-	uint8_t level;	/* iSCSIProtocolLevel from which on it exists */
+	bool unit;      /* names a unit that must be there */
+	uint8_t level;  /* iSCSIProtocolLevel from which on it exists */
 	uint8_t answer; /* of those that do nothing */
 	bool all_units; /* of this nexus, or of the target */
-	bool loses;	/* the nexus is lost */
-	bool ends;	/* sessions, behind its answer */
-	uint16_t bit;	/* of REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS (SPC-4 table 319) */
+	bool loses;     /* the nexus is lost */
+	bool ends;      /* sessions, behind its answer */
+	uint16_t bit;   /* of REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS (SPC-4 table 319) */
 };
 
 void rx_tmf_response(struct tx *tx, uint32_t itt, uint8_t response)
@@ -120,7 +120,7 @@ static uint8_t absent(struct conn *c)
 /* ending_task - another function is at it already: the answer waits for the same end. */
 static struct task *ending_task(struct session *s, uint32_t itt)
 {
-	list_for_each (node, &s->tasks) {
+	list_for_each(node, &s->tasks) {
 		struct task *t = list_entry(node, struct task, link);
 
 		if (t->itt == itt && t->state == TASK_ABORTING)
@@ -164,7 +164,7 @@ static void abort_set(struct conn *c, const struct function *f)
 
 	if (!e)
 		return;
-	list_for_each_safe (node, next, &c->s->tasks) {
+	list_for_each_safe(node, next, &c->s->tasks) {
 		struct task *t = list_entry(node, struct task, link);
 
 		if (in_set(t, c, lu))
@@ -201,7 +201,7 @@ static void query_set(struct conn *c, const struct function *f)
 	const struct lu *lu = unit_of(c);
 	bool any = false;
 
-	list_for_each (node, &c->s->tasks) {
+	list_for_each(node, &c->s->tasks) {
 		const struct task *t = list_entry(node, struct task, link);
 
 		any |= is_there(t) && in_set(t, c, lu);
@@ -224,8 +224,7 @@ static void query_event(struct conn *c, const struct function *f)
 
 static void reset(struct conn *c, const struct function *f)
 {
-	struct reset_plan plan = {
-		.lu = f->all_units ? NULL : unit_of(c), .ends = f->ends};
+	struct reset_plan plan = {.lu = f->all_units ? NULL : unit_of(c), .ends = f->ends};
 
 	reset_begin(c, &plan);
 }

@@ -130,7 +130,8 @@ const struct disks *server_disks(const struct server *s)
 
 /* --- building --- */
 
-__attribute__((format(printf, 4, 5))) static int fail(char *err, size_t err_len, int rc, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static int fail(
+	char *err, size_t err_len, int rc, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -140,15 +141,17 @@ __attribute__((format(printf, 4, 5))) static int fail(char *err, size_t err_len,
 	return rc;
 }
 
-static int worker_reactor(struct server *s, struct worker *w, unsigned index, char *err, size_t err_len)
+static int worker_reactor(
+	struct server *s, struct worker *w, unsigned index, char *err, size_t err_len)
 {
 	struct reactor_params p = {
 		.engine = s->config->engine,
 		.spin_us = s->config->spin_us,
 		.user_timeout_ms = 30000,
 	};
-	static const char *const forced[] = {
-		[ENGINE_AUTO] = "engine", [ENGINE_EPOLL] = "--engine epoll", [ENGINE_URING] = "--engine uring"};
+	static const char *const forced[] = {[ENGINE_AUTO] = "engine",
+		[ENGINE_EPOLL] = "--engine epoll",
+		[ENGINE_URING] = "--engine uring"};
 	const char *reason = NULL;
 	int rc;
 
@@ -158,15 +161,17 @@ static int worker_reactor(struct server *s, struct worker *w, unsigned index, ch
 	}
 	rc = reactor_new(&w->reactor, index, &p, &reason);
 	if (rc)
-		return fail(err, err_len, rc, "%s: %s%s%s", forced[p.engine], strerror(-rc), reason ? ": " : "",
-			reason ? reason : "");
+		return fail(err, err_len, rc, "%s: %s%s%s", forced[p.engine], strerror(-rc),
+			reason ? ": " : "", reason ? reason : "");
 	w->io = reactor_io(w->reactor);
 	if (!index)
-		log_info("engine %s%s%s%s", w->io->ops->name, reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
+		log_info("engine %s%s%s%s", w->io->ops->name, reason ? " (" : "",
+			reason ? reason : "", reason ? ")" : "");
 	return 0;
 }
 
-static int worker_init(struct server *s, struct worker *w, unsigned index, char *err, size_t err_len)
+static int worker_init(
+	struct server *s, struct worker *w, unsigned index, char *err, size_t err_len)
 {
 	int rc;
 
@@ -258,8 +263,8 @@ static int build_portals(struct server *s, char *err, size_t err_len)
 		p->sock.on_ready = portal_ready;
 		rc = io_listen(io, &p->sock, &p->addr);
 		if (rc)
-			return fail(err, err_len, rc, "--listen %s: %s", io_addr_text(&s->config->listen[i], text),
-				strerror(-rc));
+			return fail(err, err_len, rc, "--listen %s: %s",
+				io_addr_text(&s->config->listen[i], text), strerror(-rc));
 		s->n_portals = i + 1;
 		log_info("listening on %s", io_addr_text(&p->addr, text));
 	}
@@ -334,8 +339,8 @@ int server_new(struct server **sp, const struct config *c, char *err, size_t err
 	return server_new_in(sp, c, NULL, err, err_len);
 }
 
-int server_new_in(
-	struct server **sp, const struct config *c, const struct server_world *world, char *err, size_t err_len)
+int server_new_in(struct server **sp, const struct config *c, const struct server_world *world,
+	char *err, size_t err_len)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	int rc = 0;
@@ -419,7 +424,8 @@ static void round_run(struct io_work *work)
 		struct conn *c = list_entry(node, struct conn, link);
 
 		n++;
-		if (c->state != CONN_ENDING && (r->round == ROUND_END || (conn_farewell(c) && !conn_busy(c))))
+		if (c->state != CONN_ENDING &&
+			(r->round == ROUND_END || (conn_farewell(c) && !conn_busy(c))))
 			conn_end(c, "the server stops");
 	}
 	list_for_each(node, &r->w->sessions)
@@ -434,7 +440,9 @@ void server_pause(const struct server *s, unsigned us)
 	if (s->world)
 		s->world->turn(s->world->ctx);
 	else
-		nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000L}, NULL);
+		nanosleep(
+			&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000L},
+			NULL);
 }
 
 /* round_all - one sweep over all reactors; how many connections and sessions it found. */
@@ -445,8 +453,12 @@ static unsigned round_all(struct server *s, enum round round)
 
 	check(r);
 	for (unsigned i = 0; i < s->n_workers; i++) {
-		r[i] = (struct round_work){.s = s, .w = &s->workers[i], .round = round, .n_busy = &n_busy,
-			.n_left = &n_left, .work.fn = round_run};
+		r[i] = (struct round_work){.s = s,
+			.w = &s->workers[i],
+			.round = round,
+			.n_busy = &n_busy,
+			.n_left = &n_left,
+			.work.fn = round_run};
 		list_init(&r[i].work.link);
 		io_post(s->workers[i].io, &r[i].work);
 	}

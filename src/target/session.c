@@ -50,9 +50,11 @@ static struct session *session_new(struct worker *w, struct node *node, const st
 		s->nexus.luns = &node->luns;
 		s->nexus.port = PORTAL_GROUP;
 		s->nexus.find_quota = find_quota;
-		snprintf(s->nexus.target, sizeof(s->nexus.target), "%s,t,0x%04x", node->name, PORTAL_GROUP);
-		snprintf(s->nexus.initiator, sizeof(s->nexus.initiator), "%.200s,i,0x%02x%02x%02x%02x%02x%02x",
-			l->initiator, l->isid[0], l->isid[1], l->isid[2], l->isid[3], l->isid[4], l->isid[5]);
+		snprintf(s->nexus.target, sizeof(s->nexus.target), "%s,t,0x%04x", node->name,
+			PORTAL_GROUP);
+		snprintf(s->nexus.initiator, sizeof(s->nexus.initiator),
+			"%.200s,i,0x%02x%02x%02x%02x%02x%02x", l->initiator, l->isid[0], l->isid[1],
+			l->isid[2], l->isid[3], l->isid[4], l->isid[5]);
 	}
 	if (node && nexus_open(&s->nexus)) {
 		nexus_deinit(&s->nexus);
@@ -94,7 +96,9 @@ static bool reserve_in(struct session *s, struct volume *v, const struct params 
 
 	if (burst + first > share)
 		burst = MIN(burst, MAX(share / 2, (uint64_t)LEAST_BURST));
-	window = !first ? s->limit : share > burst + first ? MIN((share - burst) / first, s->limit) : 1;
+	window = !first                  ? s->limit
+		 : share > burst + first ? MIN((share - burst) / first, s->limit)
+					 : 1;
 	n = burst + first * window;
 	volume_make_room(v, (uint32_t)n);
 	if (arena_grant(a, q, (uint32_t)n))
@@ -220,7 +224,8 @@ static struct session *predecessor(struct session *s)
 
 		if (o == s)
 			break;
-		if (!memcmp(o->isid, s->isid, sizeof(s->isid)) && !strcmp(o->initiator, s->initiator))
+		if (!memcmp(o->isid, s->isid, sizeof(s->isid)) &&
+			!strcmp(o->initiator, s->initiator))
 			old = o;
 	}
 	pthread_mutex_unlock(&s->node->lock);
@@ -239,7 +244,8 @@ void session_admit_here(struct conn *c)
 			conn_end(old->c, "reinstated by a new login of the same initiator port");
 		return; /* session_settled(old) goes on */
 	}
-	cmd_window_init(&s->cmdsn, c->login->cmdsn, 1); /* opens when the pages for it are promised */
+	cmd_window_init(
+		&s->cmdsn, c->login->cmdsn, 1); /* opens when the pages for it are promised */
 	rx_login_step(c, login_accept(c->login, s->tsih, NULL));
 }
 

@@ -19,8 +19,8 @@ enum { PLACE = LU_RECORD_MAX + 4096, HEAD = 24, MAGIC = 0x42535431 };
 struct store {
 	struct lu_store s;
 	int fd;
-	uint64_t seq;     /* of the newest record */
-	unsigned place;   /* that does not hold it */
+	uint64_t seq;   /* of the newest record */
+	unsigned place; /* that does not hold it */
 	struct lu_save *save;
 	struct io_work work;
 	struct io_disk disk;
@@ -130,7 +130,8 @@ static uint64_t read_place(struct store *t, unsigned place, uint32_t *lenp)
 	if (n < HEAD || get_be32(t->buf) != MAGIC)
 		return 0;
 	len = get_be32(t->buf + 16);
-	if (len > LU_RECORD_MAX || n < HEAD + (ssize_t)len || checksum(t->buf, len) != get_be32(t->buf + 4))
+	if (len > LU_RECORD_MAX || n < HEAD + (ssize_t)len ||
+		checksum(t->buf, len) != get_be32(t->buf + 4))
 		return 0;
 	*lenp = len;
 	return get_be64(t->buf + 8);
@@ -180,7 +181,8 @@ static int open_file(const char *dir, const char *path)
 		return -errno;
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd >= 0) {
-		(void)fsync(dir_fd); /* a directory that cannot be synced is the machine's own business */
+		(void)fsync(
+			dir_fd); /* a directory that cannot be synced is the machine's own business */
 		close(dir_fd);
 	}
 	return fd;

@@ -47,7 +47,8 @@ static void part_settled(struct task_waiter *w)
 
 /* sweep_session - of commands that another nexus ends the initiator hears: by their status (TAS), or by
  * one unit attention for all of them (SPC-4 7.5.10). */
-static void sweep_session(struct session *s, const struct scsi_sweep *sweep, struct task_waiter *waiter)
+static void sweep_session(
+	struct session *s, const struct scsi_sweep *sweep, struct task_waiter *waiter)
 {
 	bool tas = lu_task_aborted(sweep->lu), any = false;
 
@@ -95,7 +96,8 @@ int sweep_begin(struct server *server, struct scsi_sweep *s)
 	for (unsigned i = 0; i < n; i++) {
 		struct sweep_part *p = &a->parts[i];
 
-		*p = (struct sweep_part){.all = a, .w = server_worker(server, i), .work.fn = part_run};
+		*p = (struct sweep_part){
+			.all = a, .w = server_worker(server, i), .work.fn = part_run};
 		list_init(&p->work.link);
 	}
 	for (unsigned i = 0; i < n; i++)

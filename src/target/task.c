@@ -45,7 +45,8 @@ struct task *task_new(struct conn *c)
 	t->immediate = c->rx.immediate;
 	t->state = TASK_RECEIVING;
 	t->progress_ns = io_now(c->w->io);
-	t->unsolicited.task = t; /* an unasked Data-Out is this task's mistake even where none is due */
+	t->unsolicited.task =
+		t; /* an unasked Data-Out is this task's mistake even where none is due */
 	list_init(&t->link);
 	list_init(&t->hash);
 	list_init(&t->wait);
@@ -244,8 +245,8 @@ static void task_answer(struct task *t)
 		answer_data_in(t, len);
 	else
 		answer_response(t);
-	trace("status conn=%u itt=0x%08x status=0x%02x residual=%u", t->c->index, t->itt, t->scsi.status,
-		t->tx.data_in ? t->tx.pdu.data.residual : t->tx.pdu.rsp.residual);
+	trace("status conn=%u itt=0x%08x status=0x%02x residual=%u", t->c->index, t->itt,
+		t->scsi.status, t->tx.data_in ? t->tx.pdu.data.residual : t->tx.pdu.rsp.residual);
 	task_uncount(t);
 	tx_push(t->c, &t->tx);
 }
@@ -285,7 +286,8 @@ static void task_execute(struct task *t)
 	if (t->scsi.read && t->scsi.edtl) {
 		bool others = c->read_bytes || !list_empty(&c->waiting);
 
-		if (t->state != TASK_WAITING && others && c->read_bytes + t->scsi.edtl > READ_BUDGET) {
+		if (t->state != TASK_WAITING && others &&
+			c->read_bytes + t->scsi.edtl > READ_BUDGET) {
 			t->state = TASK_WAITING;
 			list_push_back(&c->waiting, &t->wait);
 			return;
@@ -300,7 +302,8 @@ static void task_execute(struct task *t)
 /* task_go - do what can be done now. */
 static void task_go(struct task *t)
 {
-	if (t->parting || (t->state != TASK_RECEIVING && t->state != TASK_HELD && t->state != TASK_WAITING))
+	if (t->parting ||
+		(t->state != TASK_RECEIVING && t->state != TASK_HELD && t->state != TASK_WAITING))
 		return;
 	if (window_left(&t->immediate_data) || window_left(&t->unsolicited))
 		return;
@@ -357,10 +360,11 @@ static void expect_data(struct task *t, const struct xfer_limits *lim, struct rx
 	int rc = xfer_init(&t->xfer, lim, p->cmd.edtl, t->scsi.out_len, p->data_len, p->final);
 
 	if (p->data_len)
-		window_init(&t->immediate_data, t, t->itt, p->lun, 0, p->data_len, task_place(t, 0));
+		window_init(
+			&t->immediate_data, t, t->itt, p->lun, 0, p->data_len, task_place(t, 0));
 	if (t->xfer.unsolicited > p->data_len)
-		window_init(&t->unsolicited, t, t->itt, p->lun, p->data_len, t->xfer.unsolicited - p->data_len,
-			task_place(t, p->data_len));
+		window_init(&t->unsolicited, t, t->itt, p->lun, p->data_len,
+			t->xfer.unsolicited - p->data_len, task_place(t, p->data_len));
 	if (rc != XFER_OK && !t->failed)
 		task_fail(t, SENSE_UNEXPECTED_UNSOLICITED);
 	else if (p->cmd.read && !t->failed)
@@ -371,7 +375,8 @@ static void expect_data(struct task *t, const struct xfer_limits *lim, struct rx
 	if (t->unsolicited.length && t->xfer.unsolicited <= t->scsi.out_have)
 		c->framer.unsolicited = &t->unsolicited;
 	if (p->data_len)
-		*target = (struct rx_target){.place = t->immediate_data.start, .window = &t->immediate_data};
+		*target = (struct rx_target){
+			.place = t->immediate_data.start, .window = &t->immediate_data};
 }
 
 void task_begin(struct task *t, struct rx_target *target)
@@ -463,12 +468,13 @@ static void trace_r2t(const struct task *t, const struct dpt_entry *e, uint32_t 
 	size_t got;
 	unsigned n = place_fill(w->start, w->length, iov, ARRAY_LEN(iov), &got);
 
-	trace("r2t conn=%u itt=0x%08x r2tsn=%u ttt=0x%08x offset=0x%08x length=0x%08x", t->c->index, t->itt,
-		r2tsn, ttt, w->offset, w->length);
+	trace("r2t conn=%u itt=0x%08x r2tsn=%u ttt=0x%08x offset=0x%08x length=0x%08x", t->c->index,
+		t->itt, r2tsn, ttt, w->offset, w->length);
 	for (unsigned i = 0; i < n; i++) {
 		trace("entry conn=%u itt=0x%08x index=0x%04x pointer=0x%08lx offset=0x%08x length=0x%08lx",
-			t->c->index, t->itt, tag_index(ttt), (unsigned long)arena_offset(a, iov[i].iov_base),
-			offset, (unsigned long)iov[i].iov_len);
+			t->c->index, t->itt, tag_index(ttt),
+			(unsigned long)arena_offset(a, iov[i].iov_base), offset,
+			(unsigned long)iov[i].iov_len);
 		offset += iov[i].iov_len;
 	}
 }
@@ -481,14 +487,17 @@ static uint32_t line_limit(const struct task *t, uint32_t max_burst)
 
 	if (!t->scsi.line_policy || !at.n)
 		return max_burst;
-	in_arena = arena_offset(volume_arena(lu_volume(t->scsi.lu)), (char *)at.iov->iov_base + at.skip);
-	return in_arena == UINT64_MAX ? max_burst : MIN(max_burst, ARENA_LINE - in_arena % ARENA_LINE);
+	in_arena = arena_offset(
+		volume_arena(lu_volume(t->scsi.lu)), (char *)at.iov->iov_base + at.skip);
+	return in_arena == UINT64_MAX ? max_burst
+				      : MIN(max_burst, ARENA_LINE - in_arena % ARENA_LINE);
 }
 
 static bool grant_one(struct task *t, uint32_t off, uint32_t len, uint32_t r2tsn)
 {
 	struct conn *c = t->c;
-	struct window w = {.task = t, .itt = t->itt, .lun = t->scsi.lun, .offset = off, .length = len};
+	struct window w = {
+		.task = t, .itt = t->itt, .lun = t->scsi.lun, .offset = off, .length = len};
 	struct dpt_entry *e;
 	struct tx *tx = tx_new(c->w);
 

@@ -12,16 +12,16 @@
 struct batch_pdu {
 	uint8_t bhs[BHS_LEN + DIGEST_LEN];
 	uint8_t trailer[4 + DIGEST_LEN]; /* pad and data digest */
-	uint32_t len;      /* header, payload, pad and digests */
+	uint32_t len;                    /* header, payload, pad and digests */
 	struct tx *end;
 };
 
 struct batch {
 	struct list link;
-	unsigned vec, n_vec;     /* vectors [vec, n_vec) are still to send */
+	unsigned vec, n_vec; /* vectors [vec, n_vec) are still to send */
 	unsigned pdu, n_pdus;
 	size_t bytes;
-	uint32_t pdu_sent;       /* bytes sent of pdus[pdu] */
+	uint32_t pdu_sent; /* bytes sent of pdus[pdu] */
 	struct iovec iov[BATCH_VECTORS];
 	struct batch_pdu pdus[BATCH_PDUS];
 };
@@ -183,14 +183,16 @@ static void batch_number(struct conn *c, struct tx *tx, struct pdu *p)
 }
 
 /* batch_trailer - pad and data digest of the payload in the vectors behind `header`; their length. */
-static uint32_t batch_trailer(struct conn *c, struct batch *b, unsigned header, uint32_t payload, bool digest)
+static uint32_t batch_trailer(
+	struct conn *c, struct batch *b, unsigned header, uint32_t payload, bool digest)
 {
 	uint8_t *trailer = b->pdus[b->n_pdus].trailer;
 	uint32_t pad = pad_len(payload), len = pad;
 
 	memset(trailer, 0, 4);
 	if (payload && digest && c->framer.data_digest) {
-		uint32_t crc = digest_add_iov(DIGEST_START, b->iov + header + 1, b->n_vec - header - 1);
+		uint32_t crc =
+			digest_add_iov(DIGEST_START, b->iov + header + 1, b->n_vec - header - 1);
 
 		digest_put(trailer + pad, digest_add(crc, trailer, pad));
 		len += DIGEST_LEN;
@@ -208,7 +210,8 @@ static bool batch_pdu(struct conn *c, struct batch *b)
 	struct pdu p = tx->pdu;
 	uint32_t len = tx->data_in ? data_in_next(c, tx, &p) : (uint32_t)tx->left;
 	unsigned header = b->n_vec;
-	bool digest = p.opcode != OP_LOGIN_RESPONSE; /* the last one still comes without (RFC 7143 13.1) */
+	bool digest = p.opcode !=
+		      OP_LOGIN_RESPONSE; /* the last one still comes without (RFC 7143 13.1) */
 	uint32_t got;
 
 	batch_vector(b, out->bhs, BHS_LEN);

@@ -12,7 +12,7 @@
 #include "work.h"
 
 enum {
-	BATCH = 64,	   /* pages evicted in one go under the lock */
+	BATCH = 64,        /* pages evicted in one go under the lock */
 	TIDY_STEPS = 1024, /* slots that cache_tidy() looks at */
 	TIDY_PAGES = 128,
 	OPEN_MAX = 16384, /* pages kept open: an eighth, at most 64 MiB */
@@ -71,7 +71,7 @@ int cache_get(struct cache **cp, struct arena *a)
 	struct cache *c = NULL;
 
 	pthread_mutex_lock(&all_lock);
-	list_for_each (node, &all) {
+	list_for_each(node, &all) {
 		if (list_entry(node, struct cache, link)->arena == a)
 			c = list_entry(node, struct cache, link);
 	}

@@ -19,9 +19,9 @@
 struct after {
 	struct volume *v;
 	struct io *io;
-	struct list launch;	       /* page_rec.launch */
-	struct list ready;	       /* works that owe nothing any more */
-	struct list home;	       /* works that go on */
+	struct list launch;            /* page_rec.launch */
+	struct list ready;             /* works that owe nothing any more */
+	struct list home;              /* works that go on */
 	uint32_t give[2 * ARRAY_ROOM]; /* what was shown, and what is not */
 	uint32_t n_give;
 };
@@ -234,7 +234,7 @@ static void fill_end(struct page_rec *r, int error, struct after *a)
 
 static void write_end(struct page_rec *r, int error, struct after *a)
 {
-	list_for_each_safe (node, tmp, &r->vers) {
+	list_for_each_safe(node, tmp, &r->vers) {
 		struct page_ver *ver = list_entry(node, struct page_ver, link);
 		bool last = ver == r->flying;
 

@@ -356,7 +356,7 @@ static void tiny_volumes_work(void **state)
 	teardown((void **)&f);
 }
 
-#define CASE(fn)	cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define CASE(fn)        cmocka_unit_test_setup_teardown(fn, setup, teardown)
 #define CASE_SHARED(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown_shared)
 
 int main(void)

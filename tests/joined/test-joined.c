@@ -21,7 +21,7 @@ struct variant {
 	uint32_t len;
 	struct peer_params ask;
 	uint32_t segment; /* longest Data-Out */
-	bool unasked;	  /* some data comes without R2T, and may be copied out of the tail */
+	bool unasked;     /* some data comes without R2T, and may be copied out of the tail */
 };
 
 static const struct variant small[] = {

@@ -425,7 +425,7 @@ static void expect_request(struct peer *p)
 
 	peer_expect(p, &pdu, PEER_ASYNC);
 	EXPECT_EQ(pdu_get(&pdu, ITT), PEER_NONE);
-	EXPECT_EQ(pdu.bhs[36], 1);		      /* 11.9.1: logout is asked for ... */
+	EXPECT_EQ(pdu.bhs[36], 1);                    /* 11.9.1: logout is asked for ... */
 	EXPECT_EQ(pdu.bhs[42] << 8 | pdu.bhs[43], 2); /* ... in so many seconds */
 }
 

@@ -20,7 +20,7 @@ struct lie {
 	uint64_t value;
 	enum outcome outcome;
 	uint8_t reason, asc, ascq; /* of the Reject; of the sense, whose key is ABORTED COMMAND */
-	const char *label;	   /* refused_pdus{label} */
+	const char *label;         /* refused_pdus{label} */
 	/* what is sent: `len` bytes at `at` of the write's first window, F as given */
 	uint32_t at, len;
 	bool final;
@@ -327,7 +327,7 @@ static void data_that_was_not_agreed(struct daemon *d)
 		cdb_rw(c.cdb, true, LBA, LEN / BLOCK);
 		c.data = s.fresh;
 		c.data_len = i == 0 || i == 2 ? PART : 0; /* ImmediateData=No */
-		c.more = i == 1 || i == 2;		  /* InitialR2T=Yes */
+		c.more = i == 1 || i == 2;                /* InitialR2T=Yes */
 		itt = peer_cmd_pdu(s.a, &pdu, &c);
 		peer_send(s.a, &pdu);
 		one_outcome(&s, &pdu, itt);

@@ -385,7 +385,7 @@ static void logout_reasons(struct daemon *d)
 {
 	struct peer *p = daemon_peer(d, NULL);
 
-	EXPECT_EQ(peer_try_logout(p, 2, p->cid), 2);	  /* recovery: not supported at level 0 */
+	EXPECT_EQ(peer_try_logout(p, 2, p->cid), 2);      /* recovery: not supported at level 0 */
 	EXPECT_EQ(peer_try_logout(p, 1, p->cid + 7u), 1); /* CID not found */
 	round_trip(p, 0, 8, 1);
 	EXPECT_EQ(peer_try_logout(p, 1, p->cid), 0); /* this connection */

@@ -4,8 +4,8 @@
  * but src/base, so that a driver of today can be run against a server of any commit, and with
  * --count it asks for exactly so many commands at places that a fixed seed chooses.
  * Prints one JSON object. --fill writes the whole volume once, in order, before anything is
- * counted; --scatter overwrites it in blocks of 4 KiB in random order. */
-#include <errno.h>
+ * counted (with --time 0 nothing else); --scatter overwrites it in blocks of 4 KiB in random order. */
+#include <dirent.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,6 +226,33 @@ static double cpu_seconds(void)
 	       (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
 }
 
+/* server_ns - what the threads of a process have run. Asked here, since only the driver knows when its
+ * connections stand and the load begins. */
+static uint64_t server_ns(unsigned pid)
+{
+	char path[320];
+	uint64_t sum = 0;
+	struct dirent *at;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%u/task", pid);
+	dir = opendir(path);
+	while (dir && (at = readdir(dir))) {
+		unsigned long long ns;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%u/task/%s/schedstat", pid, at->d_name);
+		f = *at->d_name == '.' ? NULL : fopen(path, "r");
+		if (f && fscanf(f, "%llu", &ns) == 1)
+			sum += ns;
+		if (f)
+			fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return sum;
+}
+
 static uint64_t number(const char *text, uint64_t max)
 {
 	uint64_t v;
@@ -244,16 +271,19 @@ static const char usage[] =
 	"      --time SECONDS     (2)       --pdu SIZE        longest data segment, both ways (256K)\n"
 	"      --seed N           (1)       --poll            never sleep\n"
 	"      --lockstep         iodepth commands at once, then wait for all of them\n"
+	"      --pid PID          of the server: its CPU time during the load is told too\n"
 	"      --solicited        every write waits for its R2T\n"
 	"      --fill, --scatter  write all of the volume first, in order; at random\n"
+	"      --wait             say so and wait for a line of input before the load\n"
 	"      --hold SECONDS     keep the connections so long after the load\n";
 
 struct options {
 	struct load l;
 	struct wire_params p;
 	uint64_t seed;
+	unsigned pid;
 	double hold;
-	int fill, scatter, solicited, poll, lockstep;
+	int fill, scatter, wait, solicited, poll, lockstep;
 	const char *rw;
 };
 
@@ -276,9 +306,9 @@ static void parse_options(struct options *o, int argc, char **argv)
 	const struct option longs[] = {{"rw", 1, 0, 'r'}, {"mix", 1, 0, 'm'}, {"bs", 1, 0, 'b'},
 		{"iodepth", 1, 0, 'd'}, {"connections", 1, 0, 'c'}, {"count", 1, 0, 'n'},
 		{"time", 1, 0, 't'}, {"pdu", 1, 0, 'p'}, {"seed", 1, 0, 's'}, {"hold", 1, 0, 'h'},
-		{"poll", 0, &o->poll, 1}, {"lockstep", 0, &o->lockstep, 1},
+		{"pid", 1, 0, 'P'}, {"poll", 0, &o->poll, 1}, {"lockstep", 0, &o->lockstep, 1},
 		{"solicited", 0, &o->solicited, 1}, {"fill", 0, &o->fill, 1},
-		{"scatter", 0, &o->scatter, 1}, {0}};
+		{"wait", 0, &o->wait, 1}, {"scatter", 0, &o->scatter, 1}, {0}};
 	unsigned mix = 70;
 	int c;
 
@@ -311,6 +341,9 @@ static void parse_options(struct options *o, int argc, char **argv)
 		case 's':
 			o->seed = number(optarg, UINT64_MAX);
 			break;
+		case 'P':
+			o->pid = (unsigned)number(optarg, UINT32_MAX);
+			break;
 		case 'h':
 			o->hold = strtod(optarg, NULL);
 			break;
@@ -334,15 +367,15 @@ static void parse_options(struct options *o, int argc, char **argv)
 	}
 }
 
-static void report(const struct run *r, double seconds, double cpu)
+static void report(const struct run *r, double seconds, double cpu, uint64_t server)
 {
 	double n = (double)r->n_done;
 
 	printf("{\"ops\": %llu, \"seconds\": %.4f, \"rate\": %.1f, \"mib_s\": %.2f, \"client_cpu_us\": %.3f, "
-	       "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f}\n",
+	       "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"server_cpu_us\": %.4f}\n",
 		(unsigned long long)r->n_done, seconds, n / seconds,
 		n * (double)r->l.bs / seconds / 1048576, cpu * 1e6 / n, percentile(r->hist, .5),
-		percentile(r->hist, .99), percentile(r->hist, .999));
+		percentile(r->hist, .99), percentile(r->hist, .999), (double)server / 1000 / n);
 }
 
 int main(int argc, char **argv)
@@ -360,7 +393,7 @@ int main(int argc, char **argv)
 	};
 	struct run r = {.rng = 1};
 	struct wire_url u;
-	uint64_t from;
+	uint64_t from, server;
 	double cpu;
 
 	parse_options(&o, argc, argv);
@@ -372,16 +405,20 @@ int main(int argc, char **argv)
 	if (o.scatter)
 		scatter(&r);
 	r.rng = o.seed * 0x9e3779b97f4a7c15u | 1;
-	if (o.fill || o.scatter) {
+	if (o.wait) {
 		puts("filled");
 		fflush(stdout);
 		if (getchar() == EOF)
 			return 0;
 	}
+	if (!o.l.count && o.l.seconds <= 0)
+		return 0;
+	server = o.pid ? server_ns(o.pid) : 0;
 	cpu = cpu_seconds();
 	from = clock_ns();
 	run(&r, &o.l);
-	report(&r, (double)(clock_ns() - from) / 1e9, cpu_seconds() - cpu);
+	report(&r, (double)(clock_ns() - from) / 1e9, cpu_seconds() - cpu,
+		o.pid ? server_ns(o.pid) - server : 0);
 	fflush(stdout);
 	if (o.hold > 0)
 		nanosleep(&(struct timespec){(time_t)o.hold, 0}, NULL);

@@ -187,7 +187,7 @@ int scene_main(const struct scene_case *cases, size_t n_cases, int argc, char **
 	}
 	if (!getenv("BERTH") && !getenv("BERTH_URL")) {
 		printf("1..0 # SKIP BERTH does not name the program\n");
-		return 77;
+		return 0;
 	}
 	for (size_t i = 0; i < n_cases; i++)
 		n += wanted(cases[i].name, argc, argv);

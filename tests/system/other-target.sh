@@ -10,22 +10,37 @@ manage() {
 	tgtadm -C "$CONTROL" --lld iscsi "$@"
 }
 
-# A control number and port of our own; where somebody has them, the next.
+# A control number and port of our own; where somebody has them, the next. A tgt that this machine runs as a service
+# has number 0 and port 3260, and is not touched.
 serve_with_tgt() {
-	local n
+	local n pid
 	truncate -s ${MIB}M "$DIR/disk.img"
 	for n in 1 2 3 4 5; do
 		CONTROL=$((RANDOM % 20000 + 100))
 		PORT=$((RANDOM % 20000 + 20000))
+		echo "/run/tgtd/socket.$CONTROL" >"$DIR/sockets"
 		tgtd -f -C $CONTROL --iscsi portal=127.0.0.1:$PORT >"$DIR/tgt.err" 2>&1 &
-		echo $! >"$DIR/tgt.pid"
-		sleep 0.5
-		manage --op new --mode target --tid 1 -T iqn.2026-11.test:other && break
+		pid=$!
+		echo $pid >"$DIR/tgt.pid"
+		for _ in $(seq 40); do
+			manage --op new --mode target --tid 1 -T iqn.2026-11.test:other 2>/dev/null && break 2
+			kill -0 $pid 2>/dev/null || break
+			sleep 0.05
+		done
+		kill -KILL $pid 2>/dev/null
 	done
 	manage --op new --mode logicalunit --tid 1 --lun 1 -b "$DIR/disk.img"
 	manage --op bind --mode target --tid 1 -I ALL
 	echo "${URL/PORT/$PORT}" >"$DIR/url"
 }
+
+forget_sockets() {
+	local path
+	for path in $(cat "$DIR/sockets"); do
+		rm -f "$path" "$path.lock"
+	done
+}
+at_end forget_sockets
 
 verified() {
 	local said

@@ -16,6 +16,7 @@ enum {
 	MAX_PIECE = 1 << 30,
 	ZEROS_LEN = 64 << 10,
 	N_ZEROS = 64,
+	MIN_UNIT = 512, /* of a medium that fails */
 };
 
 static _Alignas(4096) uint8_t zeros[ZEROS_LEN]; /* nobody writes it */
@@ -103,6 +104,40 @@ static void on_sought(struct io_disk *d, int64_t res)
 	r->done(r, res < 0 && res != -ENXIO && res != -EINVAL && res != -EOPNOTSUPP ? (int)res : 0);
 }
 
+/* --- where a read fails --- */
+static bool is_of_medium(int64_t res)
+{
+	return res == -EIO || res == -ENODATA || res == -EILSEQ;
+}
+
+static uint64_t unit(const struct backend *b)
+{
+	return MAX(b->info.align_offset, (uint32_t)MIN_UNIT);
+}
+
+/* A read has failed, and its owner is told where: the piece is read again in halves, the first one
+ * first, until a unit fails by itself; what lies before it has been read by then. Where all is well
+ * the second time, the request has failed all the same. */
+static void search(struct backend_req *r, int64_t res)
+{
+	if (!r->suspect)
+		r->error = (int)res;
+	r->found = r->disk.off;
+	if (!is_of_medium(res) || r->disk.len <= unit(r->b)) {
+		r->done(r, r->error);
+		return;
+	}
+	r->suspect = r->moved + r->disk.len;
+	piece_next(r);
+}
+
+static uint64_t search_len(const struct backend_req *r)
+{
+	uint64_t half = (r->suspect - r->moved) / 2, u = unit(r->b);
+
+	return MAX(half / u * u, u);
+}
+
 static void on_disk(struct io_disk *d, int64_t res)
 {
 	struct backend_req *r = container_of(d, struct backend_req, disk);
@@ -110,10 +145,13 @@ static void on_disk(struct io_disk *d, int64_t res)
 
 	if (res == -EOPNOTSUPP && !r->sync && way_down(r)) {
 		piece_next(r);
+	} else if (res < 0 && r->kind == IO_READ) {
+		search(r, res);
 	} else if (res < 0) {
 		r->done(r, (int)res);
 	} else if (bytes && res == 0) {
 		log_error("%s: the end came before the size", r->b->path);
+		r->found = d->off;
 		r->done(r, -EIO);
 	} else if (r->sync) {
 		r->done(r, 0);
@@ -122,7 +160,9 @@ static void on_disk(struct io_disk *d, int64_t res)
 			move_on(r, MIN((uint64_t)res, d->len));
 		else
 			r->moved = r->len;
-		if (r->moved < r->len)
+		if (r->suspect && r->moved >= r->suspect)
+			r->done(r, r->error);
+		else if (r->moved < r->len)
 			piece_next(r);
 		else
 			moved_all(r);
@@ -149,16 +189,16 @@ static void piece_of_vectors(struct backend_req *r)
 {
 	const struct iovec *iov = &r->iov[r->at_iov];
 	unsigned n = 0;
-	uint64_t len = 0;
+	uint64_t len = 0, most = r->suspect ? search_len(r) : MAX_PIECE;
 
-	if (r->skip || iov->iov_len > MAX_PIECE) {
-		len = MIN(iov->iov_len - r->skip, MAX_PIECE);
+	if (r->skip || iov->iov_len > most) {
+		len = MIN(iov->iov_len - r->skip, most);
 		r->one = (struct iovec){(char *)iov->iov_base + r->skip, len};
 		iov = &r->one;
 		n = 1;
 	}
 	while (iov != &r->one && r->at_iov + n < r->n_iov && n < MAX_VECTORS &&
-		len + iov[n].iov_len <= MAX_PIECE)
+		len + iov[n].iov_len <= most)
 		len += iov[n++].iov_len;
 	r->disk.iov = iov;
 	r->disk.n_iov = n;
@@ -233,6 +273,7 @@ void backend_io(struct backend *b, struct io *io, struct backend_req *r)
 	r->at_iov = 0;
 	r->skip = 0;
 	r->sync = false;
+	r->suspect = 0;
 	if (r->kind != IO_READ && r->kind != IO_FLUSH && !is_seek(r) && !(caps & BACKEND_WRITE))
 		end_later(r, -EROFS);
 	else if (r->kind == IO_FLUSH && !(caps & BACKEND_FLUSH))

@@ -7,6 +7,7 @@
  * The door splits what is too long for one call, finishes short transfers, makes writes durable on
  * backends that cannot do so by themselves, and where the backend cannot punch or zero it sends zeros.
  * IO_DATA and IO_HOLE ask where content lies from `off` on (len means nothing); what cannot tell is all data.
+ * A read that the medium fails is looked into: `found` is where the first unit lies that cannot be read.
  * Errors: negative errno of the machine in done(); -EROFS for a write to what may only be read. */
 #pragma once
 
@@ -53,7 +54,8 @@ struct backend_req {
 	struct iovec one;         /* the rest of that vector */
 	struct io_work later;
 	int error;
-	uint64_t found;           /* IO_DATA, IO_HOLE: where it begins, the size when nowhere */
+	uint64_t suspect;         /* a read failed: `moved` up to which it is searched (0: none has) */
+	uint64_t found;           /* IO_DATA, IO_HOLE: where it begins, the size when nowhere; a failed IO_READ: see above */
 };
 
 struct backend_ops {

@@ -32,6 +32,7 @@ struct slow {
 	uint8_t *disk;
 	uint64_t at_most;  /* bytes a piece; 0: all */
 	int error;         /* of the next piece */
+	uint64_t bad;      /* a byte that cannot be read; 0: all can be */
 	struct io_disk *d; /* the piece under way */
 	unsigned n_pieces, n_flushes, max_iov;
 };
@@ -85,6 +86,9 @@ static void run(struct slow *s)
 
 		s->d = NULL;
 		s->error = 0;
+		if (!res && d->kind == IO_READ && s->bad >= d->off && s->bad - d->off < d->len &&
+			s->bad)
+			res = -EIO;
 		if (!res && (d->kind == IO_READ || d->kind == IO_WRITE))
 			res = move(s, d);
 		else if (!res && d->kind != IO_FLUSH)
@@ -200,11 +204,44 @@ static void errors_end_a_request_once(void **state)
 
 	f->s.error = -EIO;
 	assert_int_equal(ask(f, IO_READ, 0, 8192, &iov, 1, false).error, -EIO);
+	f->s.error = -ENOMEM;
+	assert_int_equal(ask(f, IO_READ, 0, 8192, &iov, 1, false).error, -ENOMEM);
 	f->s.at_most = 512;
 	assert_int_equal(ask(f, IO_READ, 0, 8192, &iov, 1, false).error, 0);
 	f->s.b.info.caps &= ~(uint32_t)BACKEND_WRITE;
 	assert_int_equal(ask(f, IO_WRITE, 0, 8192, &iov, 1, false).error, -EROFS);
 	assert_int_equal(ask(f, IO_PUNCH, 0, 8192, NULL, 0, false).error, -EROFS);
+}
+
+/* Whatever the vectors are: the first unit that cannot be read is named, and all before it is there. */
+static void a_failed_read_says_where(void **state)
+{
+	struct fixture *f = *state;
+	struct iovec iov[40];
+	uint64_t len = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(iov); i++) {
+		iov[i] = (struct iovec){f->bytes + len, 512 * (1 + i % 5)};
+		len += iov[i].iov_len;
+	}
+	for (uint64_t bad = 1024; bad < 1024 + len; bad += 512) {
+		struct req q;
+
+		f->s.bad = bad + 100;
+		f->s.n_pieces = 0;
+		memset(f->bytes, 0, len);
+		q = ask(f, IO_READ, 1024, len, iov, ARRAY_LEN(iov), false);
+		assert_int_equal(q.error, -EIO);
+		assert_int_equal(q.r.found, bad);
+		assert_memory_equal(f->bytes, f->s.disk + 1024, bad - 1024);
+		assert_true(f->s.n_pieces <= 60);
+	}
+	f->s.bad = 0;
+	f->s.error = -EIO; /* once: it is an error all the same */
+	assert_int_equal(ask(f, IO_READ, 1024, len, iov, ARRAY_LEN(iov), false).error, -EIO);
+	f->s.error = -ENODATA;
+	f->s.bad = 1024;
+	assert_int_equal(ask(f, IO_READ, 1024, 512, iov, 1, false).error, -ENODATA);
 }
 
 static void durable_writes_are_flushed_where_need_be(void **state)
@@ -345,6 +382,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(transfers_are_split_and_finished),
 		CASE(errors_end_a_request_once),
+		CASE(a_failed_read_says_where),
 		CASE(durable_writes_are_flushed_where_need_be),
 		CASE(zeros_are_sent_where_nothing_else_helps),
 		CASE_FILE(what_cannot_be_served_is_refused_in_words),

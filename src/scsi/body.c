@@ -40,6 +40,7 @@ struct scsi_body *body_take(struct scsi_cmd *c)
 	b->busy = b->aborting = b->in_abort = b->landed = b->pinned = false;
 	b->waits = b->kicked = b->turned = b->inside = b->came = false;
 	b->lba = b->off = b->len = 0;
+	b->op.bad = VOL_NOWHERE;
 	b->data = NULL;
 	b->data_len = 0;
 	b->found = NULL;

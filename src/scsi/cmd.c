@@ -91,6 +91,7 @@ struct vol_op *cmd_op(
 	b->op.len = len;
 	b->op.gen = c->lun_gen;
 	b->op.durable = false;
+	b->op.bad = VOL_NOWHERE;
 	b->busy = true;
 	return &b->op;
 }
@@ -218,6 +219,21 @@ void cmd_done(struct scsi_cmd *c)
 	io_post(c->io, &b->next);
 }
 
+/* INFORMATION is the first block that failed (SBC-4 4.18.1): the volume may know, and one block by itself is it.
+ */
+static void where_it_failed(struct scsi_cmd *c, enum sense machine)
+{
+	const struct scsi_body *b = c->body;
+	uint64_t bad = b->op.bad;
+
+	if (bad != VOL_NOWHERE && bad >= b->off && bad - b->off < b->len)
+		sense_info(c, machine, bad / c->lu->block);
+	else if (b->len == c->lu->block)
+		sense_info(c, machine, b->lba);
+	else
+		sense_set(c, machine);
+}
+
 void cmd_end(struct scsi_cmd *c, int end, enum sense machine)
 {
 	switch (end) {
@@ -243,10 +259,7 @@ void cmd_end(struct scsi_cmd *c, int end, enum sense machine)
 		break;
 	default:
 		log_warn("lun %u: %s: %s", c->lu->lun, c->row->name, strerrordesc_np(-end));
-		if (c->body->len == c->lu->block) /* else nobody knows which of them it was */
-			sense_info(c, machine, c->body->lba);
-		else
-			sense_set(c, machine);
+		where_it_failed(c, machine);
 	}
 	if (c->body->aborting)
 		c->aborted = true;

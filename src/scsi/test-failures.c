@@ -26,6 +26,7 @@ struct volume {
 
 static struct {
 	int end;          /* of the next operations */
+	uint64_t bad;     /* where they say that it was; 0: they do not */
 	bool hold;        /* they wait for finish() */
 	bool cancel_ends; /* volume_cancel() ends the held one from inside */
 	struct vol_op *held;
@@ -106,6 +107,7 @@ static void finish(int end)
 
 	check(op);
 	fake.held = NULL;
+	op->bad = fake.bad ? fake.bad : VOL_NOWHERE;
 	op->done(op, end);
 }
 
@@ -356,6 +358,20 @@ static void test_information_names_the_only_block(void **state)
 	BAD(IN(DISK, CDB(0x28, 0, 0, 0, 1, 8, 0, 0, 1), 512), 3, 0x11, 0);
 	assert_int_equal(rig.last.sense[0], 0xf0);
 	assert_int_equal(get_be32(rig.last.sense + 3), 0x108);
+}
+
+static void test_information_names_the_first_block_that_failed(void **state)
+{
+	fake.end = -EIO;
+	fake.bad = 0x10d * 512;
+	BAD(IN(DISK, CDB(0x28, 0, 0, 0, 1, 8, 0, 0, 16), 8192), 3, 0x11, 0);
+	assert_int_equal(rig.last.sense[0], 0xf0);
+	assert_int_equal(get_be32(rig.last.sense + 3), 0x10d);
+	/* the base of a page that is written in part: no block of the command's */
+	fake.bad = 0x107 * 512;
+	BAD(OUT(DISK, CDB(0x2a, 0, 0, 0, 1, 8, 0, 0, 16), data, 8192), 3, 0x0c, 0);
+	assert_int_equal(rig.last.sense[0], 0x70);
+	fake.bad = 0;
 }
 
 static void test_a_stop_that_cannot_flush_does_not_stop(void **state)
@@ -709,6 +725,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_errors_of_the_machine),
 		TEST(test_information_names_the_only_block),
+		TEST(test_information_names_the_first_block_that_failed),
 		TEST(test_a_stop_that_cannot_flush_does_not_stop),
 		TEST(test_unmap_stops_at_the_first_error),
 		TEST(test_fua_asks_for_durable),

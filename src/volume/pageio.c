@@ -116,8 +116,25 @@ static void mark_fly(struct page_rec *r, struct page_ver *ver, struct list *laun
 	list_push_back(launch, &r->launch);
 }
 
-/* `shown` has changed, or a fill has failed. */
-static void wake_waits(struct page_rec *r, int error, struct after *a)
+/* How a request ended for its pages: a read may have failed for one of them only. */
+struct outcome {
+	int error;
+	uint64_t bad; /* byte of the volume; VOL_NOWHERE: all pages */
+};
+
+/* The first of several, which may be told at the same time. */
+static void fail_at(struct vol_work *w, const struct outcome *o)
+{
+	uint64_t known = __atomic_load_n(&w->bad, __ATOMIC_RELAXED);
+
+	while (o->bad < known && !__atomic_compare_exchange_n(&w->bad, &known, o->bad, true,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	__atomic_store_n(&w->error, o->error, __ATOMIC_RELAXED);
+}
+
+/* `shown` has changed, a fill has failed, or it did not come so far (then whoever waits looks again). */
+static void wake_waits(struct page_rec *r, const struct outcome *o, struct after *a)
 {
 	struct list *node;
 
@@ -125,8 +142,8 @@ static void wake_waits(struct page_rec *r, int error, struct after *a)
 		struct page_wait *wait = list_entry(node, struct page_wait, link);
 		struct vol_work *w = wait->w;
 
-		if (error)
-			__atomic_store_n(&w->error, error, __ATOMIC_RELAXED);
+		if (o)
+			fail_at(w, o);
 		else if (entry_state(r->shown) == ENTRY_CLEAN) {
 			arena_ref(a->v->arena, entry_page(r->shown), 1);
 			*wait->pin = entry_page(r->shown);
@@ -197,7 +214,7 @@ static void show_page(struct vol_work *w, struct page_rec *r, bool failed, struc
 		cache_note(v->cache, ver->page, v, r->at);
 	}
 	freelist_put(FREE_VER, ver);
-	wake_waits(r, 0, a);
+	wake_waits(r, NULL, a);
 	if (oldest_ver(r))
 		pay(oldest_ver(r)->w, a);
 	retire_if_idle(v, r);
@@ -220,16 +237,19 @@ static void show(struct vol_work *w, struct after *a)
 }
 
 /* --- a request has ended --- */
-static void fill_end(struct page_rec *r, int error, struct after *a)
+static void fill_end(struct page_rec *r, const struct outcome *o, struct after *a)
 {
+	uint64_t bad_at = o->bad / ARENA_PAGE;
+	bool failed = o->error && (o->bad == VOL_NOWHERE || r->at == bad_at);
+
 	check(entry_state(r->shown) == ENTRY_HOME);
-	if (error) {
+	if (failed || (o->error && r->at > bad_at)) {
 		a->give[a->n_give++] = r->fill;
 	} else {
 		r->shown = entry_clean(r->fill);
 		cache_note(a->v->cache, r->fill, a->v, r->at);
 	}
-	wake_waits(r, error, a);
+	wake_waits(r, failed ? o : NULL, a);
 }
 
 static void write_end(struct page_rec *r, int error, struct after *a)
@@ -250,16 +270,16 @@ static void write_end(struct page_rec *r, int error, struct after *a)
 	r->flying = NULL;
 }
 
-static void page_end(struct page_rec *r, int error, struct after *a)
+static void page_end(struct page_rec *r, const struct outcome *o, struct after *a)
 {
 	struct page_ver *newest;
 	enum page_busy was = r->busy;
 
 	r->busy = PAGE_IDLE;
 	if (was == PAGE_FILL)
-		fill_end(r, error, a);
+		fill_end(r, o, a);
 	else
-		write_end(r, error, a);
+		write_end(r, o->error, a);
 	newest = newest_ver(r);
 	if (newest && !newest->durable)
 		mark_fly(r, newest, &a->launch);
@@ -268,7 +288,8 @@ static void page_end(struct page_rec *r, int error, struct after *a)
 }
 
 /* Works go home last: what they end may be the last that kept the volume. */
-static void extent_end(struct volume *v, struct io *io, uint64_t first, uint32_t n, int error)
+static void extent_end(
+	struct volume *v, struct io *io, uint64_t first, uint32_t n, const struct outcome *o)
 {
 	struct after a;
 	struct list *node;
@@ -276,7 +297,7 @@ static void extent_end(struct volume *v, struct io *io, uint64_t first, uint32_t
 	after_init(&a, v, io);
 	map_lock(&v->map, first, n);
 	for (uint32_t i = 0; i < n; i++)
-		page_end(entry_rec(map_get(&v->map, first + i)), error, &a);
+		page_end(entry_rec(map_get(&v->map, first + i)), o, &a);
 	map_unlock(&v->map, first, n);
 	after_give(&a);
 	pageio_launch(v, io, &a.launch);
@@ -311,11 +332,12 @@ static void on_extent(struct backend_req *req, int error)
 	struct io *io = x->io;
 	uint64_t first = x->first;
 	uint32_t n = x->n;
+	struct outcome o = {error, x->busy == PAGE_FILL ? req->found : VOL_NOWHERE};
 
 	if (error)
 		log_failure(v, x, error);
 	freelist_put(FREE_EXTENT, x);
-	extent_end(v, io, first, n, error);
+	extent_end(v, io, first, n, &o);
 }
 
 /* --- sending --- */
@@ -382,6 +404,8 @@ static void extent_send(struct extent *x)
 
 void pageio_launch(struct volume *v, struct io *io, struct list *launch)
 {
+	static const struct outcome no_memory = {-ENOMEM, VOL_NOWHERE};
+
 	while (!list_empty(launch)) {
 		struct page_rec *r = list_first(launch, struct page_rec, launch);
 		struct extent *x = freelist_get(FREE_EXTENT);
@@ -390,7 +414,7 @@ void pageio_launch(struct volume *v, struct io *io, struct list *launch)
 		__atomic_add_fetch(&v->n_extents, 1, __ATOMIC_RELAXED);
 		if (!x) {
 			list_remove(&r->launch);
-			extent_end(v, io, r->at, 1, -ENOMEM);
+			extent_end(v, io, r->at, 1, &no_memory);
 			continue;
 		}
 		extent_begin(x, v, io, r);

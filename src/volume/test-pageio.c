@@ -48,16 +48,41 @@ static void a_failed_read_says_so_and_the_next_works(void **state)
 	struct fixture *f = *state;
 	struct test_op a, b;
 
+	f->fake->bad = 3 * PAGE + 1030;
 	start_read(f, &a, 0, 4 * PAGE);
 	start_read(f, &b, 2 * PAGE, 4 * PAGE);
-	f->fake->fail_next = -EIO;
-	fake_end(f->fake, 0);
 	finish(f);
 	assert_int_equal(a.end, -EIO);
 	assert_int_equal(b.end, -EIO);
+	assert_int_equal(a.op.bad, 3 * PAGE + 1024);
+	assert_int_equal(b.op.bad, 3 * PAGE + 1024);
 	volume_unpin(&a.op);
 	volume_unpin(&b.op);
+	read_now(f, 2 * PAGE, PAGE, disk_byte(2));
+	f->fake->bad = 0;
 	read_now(f, 3 * PAGE, PAGE, disk_byte(3));
+}
+
+/* One request for the pages of two readers: only who wanted the bad one fails. */
+static void a_failed_read_fails_who_wanted_the_bad_page(void **state)
+{
+	struct fixture *f = *state;
+	struct test_op a, b, c;
+
+	f->fake->bad = 4 * PAGE;
+	start_read(f, &a, 0, 8 * PAGE);
+	start_read(f, &b, 0, 4 * PAGE);
+	start_read(f, &c, 5 * PAGE, 3 * PAGE);
+	assert_int_equal(f->fake->n_pending, 1);
+	finish(f);
+	assert_int_equal(a.end, -EIO);
+	assert_int_equal(a.op.bad, 4 * PAGE);
+	assert_int_equal(b.end, 0);
+	assert_true(all_bytes(&b, 0, PAGE, disk_byte(0)));
+	assert_int_equal(c.end, 0);
+	assert_true(all_bytes(&c, 2 * PAGE, PAGE, disk_byte(7)));
+	volume_unpin(&b.op);
+	volume_unpin(&c.op);
 }
 
 /* --- writes --- */
@@ -496,6 +521,7 @@ int main(void)
 		CASE(a_miss_is_one_request_and_then_a_hit),
 		CASE(two_readers_share_a_fill),
 		CASE(a_failed_read_says_so_and_the_next_works),
+		CASE(a_failed_read_fails_who_wanted_the_bad_page),
 		CASE(a_write_is_one_request_and_shown_when_durable),
 		CASE(a_partial_write_reads_its_base_first),
 		CASE(bases_come_ahead_of_the_commit),

@@ -2,6 +2,7 @@
  * that answers when the test says so. */
 #pragma once
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -85,6 +86,7 @@ struct fake {
 	unsigned n_pending;
 	unsigned n_count[IO_HOLE + 1]; /* requests seen, by kind */
 	int fail_next;		       /* error of the next request to end */
+	uint64_t bad;		       /* a byte that cannot be read; 0: none */
 	bool shared;		       /* several may be in flight for a page: not checked */
 };
 
@@ -118,6 +120,9 @@ static inline void fake_end(struct fake *f, unsigned i)
 	if (f->fail_next) {
 		res = f->fail_next;
 		f->fail_next = 0;
+	} else if (r->disk.kind == IO_READ && f->bad && f->bad >= r->disk.off &&
+		   f->bad - r->disk.off < r->disk.len) {
+		res = -EIO;
 	} else if (r->disk.kind == IO_READ) {
 		fill_iov(r->disk.iov, r->disk.n_iov, at);
 	} else if (r->disk.kind == IO_WRITE) {

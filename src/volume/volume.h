@@ -34,6 +34,7 @@ enum vol_end {
 	VOL_STALE,      /* the generation moved on (reset): nothing was committed */
 	VOL_MISCOMPARE, /* volume_update(): the build function found a difference */
 };
+#define VOL_NOWHERE UINT64_MAX
 
 struct volume_params {
 	const char *name;
@@ -102,6 +103,7 @@ struct vol_op {
 	unsigned n_iov;
 	uint64_t where;    /* VOL_MISCOMPARE: byte offset of the first difference, from off; volume_status() */
 	bool mapped;       /* volume_status() */
+	uint64_t bad;      /* -errno: byte of the volume where the first page that failed cannot be read; VOL_NOWHERE: not known */
 
 	/* the volume's own */
 	struct vol_work *work;

@@ -23,6 +23,7 @@ struct vol_work *work_new(struct vol_op *op, uint64_t off, uint64_t len)
 	w->n = (off + len + ARENA_PAGE - 1) / ARENA_PAGE - w->first;
 	w->n_waits = w->n_owed = 0;
 	w->error = 0;
+	w->bad = VOL_NOWHERE;
 	w->resume = NULL;
 	w->committed = work_done;
 	list_init(&w->link);
@@ -72,6 +73,7 @@ void work_done(struct vol_work *w, int end)
 {
 	struct vol_op *op = w->op;
 
+	op->bad = w->bad;
 	work_free(w);
 	op_end(op, end);
 }

@@ -70,6 +70,7 @@ struct vol_work {
 	uint32_t n_waits; /* atomic: page_waits to come, and one for who is setting up */
 	uint32_t n_owed;  /* atomic: see pageio.h */
 	int error;	  /* atomic */
+	uint64_t bad;	  /* atomic: see vol_op */
 	void (*resume)(struct vol_work *);
 	void (*committed)(struct vol_work *, int end); /* work_done(), or the next step */
 	struct list link;			       /* one of: ready, woken, starved */

@@ -347,6 +347,12 @@ static int on_chap_file(struct parser *p, const char *value)
 	return 0;
 }
 
+static int on_open_discovery(struct parser *p, const char *value)
+{
+	p->c->offer.open_discovery = true;
+	return 0;
+}
+
 static int on_verbose(struct parser *p, const char *value)
 {
 	p->c->verbose = true;
@@ -383,6 +389,7 @@ static const struct option options[] = {
 	{"param",     "KEY=VALUE",        0,   on_param,     "offer this value of an iSCSI key; repeatable"},
 	{"chap-file", "FILE",             0,   on_chap_file, "who may log in (CHAP): lines of NAME SECRET, and =NAME SECRET\n"
 							     "for what the target answers (mutual)"},
+	{"open-discovery", NULL,          0,   on_open_discovery, "with --chap-file: tell everybody where the targets are"},
 	{"verbose",   NULL,               'v', on_verbose,   "say more on standard error"},
 	{"help",      NULL,               'h', on_help,      "this text"},
 	{"version",   NULL,               'V', on_version,   "the version"},

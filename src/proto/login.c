@@ -288,6 +288,8 @@ static enum login_step step_identify(struct login *l)
 	snprintf(l->initiator, sizeof(l->initiator), "%s", initiator);
 	if (!l->discovery)
 		snprintf(l->target, sizeof(l->target), "%s", target);
+	if (l->discovery && s->nego.offer->open_discovery && !s->nego.params.auth_method)
+		s->proved = true; /* nobody said CHAP */
 	s->identified = true;
 	return LOGIN_WAIT;
 }

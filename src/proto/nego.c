@@ -123,10 +123,13 @@ static bool parse_number(const struct key_row *row, const char *value, uint32_t 
 	return true;
 }
 
-/* may_choose - with a list of who may log in it is CHAP or nothing; without one there is nobody to check. */
+/* may_choose - with a list of who may log in it is CHAP or nothing, but for a discovery that is open; without
+ * one there is nobody to check. */
 static bool may_choose(const struct nego *n, const struct key_row *row, uint32_t word)
 {
-	return row != &key_rows[KEY_AUTH_METHOD] || word == (n->offer->chap != NULL);
+	bool either = n->offer->chap && n->offer->open_discovery && n->params.discovery;
+
+	return row != &key_rows[KEY_AUTH_METHOD] || either || word == (n->offer->chap != NULL);
 }
 
 /* parse_list - the first item that is one of our words (6.2.1); what we do not know is passed over.

@@ -34,6 +34,7 @@ struct chap_db;
 struct param_offer {
 	struct params v;
 	const struct chap_db *chap; /* who may log in; NULL: everybody, without authentication */
+	bool open_discovery;        /* with chap: who only asks where the targets are need not prove anything */
 };
 void param_offer_default(struct param_offer *o);
 /* param_offer_set - 0, or -EINVAL with a one-line reason in err (key unknown, value outside the range).

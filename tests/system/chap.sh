@@ -44,6 +44,17 @@ discovery_too() {
 		timeout 10 iscsi-ls "$(portal srv)" | grep -q Target:
 }
 
+open_discovery() {
+	local code=0
+	start open --ram 16M --chap-file "$DIR/users" --open-discovery
+	timeout 10 iscsi-ls "$(portal open)" | grep -q Target:
+	LIBISCSI_CHAP_USERNAME=user1 LIBISCSI_CHAP_PASSWORD=password-one \
+		timeout 10 iscsi-ls "$(portal open)" | grep -q Target:
+	timeout 10 iscsi-inq "$(url open)" >"$DIR/said" 2>&1 || code=$?
+	[ "$code" != 0 ] || fail "who shows nothing was let in"
+	stop open
+}
+
 both_ways() {
 	LIBISCSI_CHAP_TARGET_USERNAME=disk LIBISCSI_CHAP_TARGET_PASSWORD=the-other-way as user1 password-one iscsi-inq |
 		grep -q BERTH
@@ -62,11 +73,12 @@ open_secrets() {
 	says "$said" "everybody"
 }
 
-plan 6
+plan 7
 it "starts" start srv --ram 16M --chap-file "$DIR/users"
 it "who is named gets in, names that look like numbers too" the_named
 it "nobody else gets in" nobody_else
 it "discovery asks for it as well" discovery_too
+it "open discovery tells everybody, and lets in nobody" open_discovery
 it "the target proves itself" both_ways
 it "a file that everybody may read is refused" open_secrets
 the_end

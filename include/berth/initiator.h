@@ -63,17 +63,21 @@ struct berth_pool;
 
 /* --- where the disk is --- */
 
-/* iscsi://[user[%password]@]host[:port][/target[/lun]], IPv6 addresses in brackets; the port is 3260 by
- * default, the LUN 0. %XX is decoded in user, password and target. */
+/* iscsi://[user[%password]@]host[:port][/target[/lun]][?target_user=NAME][&target_password=SECRET], IPv6 addresses in
+ * brackets; the port is 3260 by default, the LUN 0. %XX is decoded in names, passwords and target.
+ *
+ * With a user and a password the session logs in by CHAP, if the target wants that; with a target_password too
+ * it must prove itself (mutual CHAP), or the login fails with -EACCES. Both secrets must differ. */
 struct berth_url {
 	char host[256];
 	char port[6];
-	char user[256], password[256]; /* kept for CHAP; a target that asks for it refuses us by now */
+	char user[256], password[256];
+	char target_user[256], target_password[256]; /* target_user empty: any */
 	char target[224];              /* empty: only a portal, for berth_discover_wait() */
 	uint16_t lun;                  /* 0 to 16383 */
 };
 
-/* 0, or -EINVAL with one line in err. */
+/* 0, or -EINVAL with one line in err, in which there is no password. */
 int berth_url_parse(struct berth_url *u, const char *text, char *err, size_t err_len);
 
 /* --- sessions --- */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 #include "check.h"
@@ -98,15 +99,33 @@ static void offer_of(const struct berth_session *s, struct param_offer *o)
 	o->v.data_digest = opt->data_digest;
 }
 
+/* proof_of - with fresh random numbers for each login: a challenge must not come twice. */
+static int proof_of(const struct berth_session *s, struct proof *proof)
+{
+	const struct berth_url *u = &s->url;
+	struct proof_secrets with = {u->user, u->password, u->target_user, u->target_password};
+	uint8_t random[PROOF_RANDOM_LEN];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	proof_init(proof, &with, random);
+	return 0;
+}
+
 static void begin_login(struct berth_session *s)
 {
 	struct param_offer offer;
+	struct proof proof;
 
 	offer_of(s, &offer);
+	if (proof_of(s, &proof)) {
+		nexus_fault(s, -EIO, "no random numbers for CHAP");
+		return;
+	}
 	param_default(&s->params);
 	framer_init(&s->framer, &nexus_framer_ops, s, s->pool->scratch, &s->dpt);
 	s->state = NX_LOGIN;
-	if (signon_init(&s->signon, &offer, s->initiator, s->discovery ? NULL : s->target, s->isid))
+	if (signon_init(&s->signon, &offer, s->initiator, s->discovery ? NULL : s->target, s->isid, &proof))
 		nexus_fault(s, -ENOMEM, "out of memory");
 	s->text_due = true;
 }

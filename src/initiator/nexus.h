@@ -98,6 +98,7 @@ struct berth_session {
 	struct io_addr addr[4];        /* of the portal, as found */
 	unsigned n_addr, at_addr;
 	char initiator[ISCSI_NAME_MAX + 1], target[ISCSI_NAME_MAX + 1];
+	struct berth_url url;          /* for its secrets */
 	uint64_t lun;
 	uint8_t isid[6];
 	bool discovery, once_ready;

@@ -132,6 +132,7 @@ static void session_free(struct berth_session *s)
 	requests_deinit(s);
 	dpt_deinit(&s->dpt);
 	free(s->rx_data);
+	explicit_bzero(&s->url, sizeof(s->url));
 	free(s);
 }
 
@@ -154,13 +155,35 @@ static int take_isid(struct berth_session *s)
 	return 0;
 }
 
+/* look_at_secrets - what CHAP would not work with, or not be worth its name (RFC 7143 12.1.3). NULL: nothing. */
+static const char *look_at_secrets(const struct berth_url *u)
+{
+	if (*u->user && !*u->password)
+		return "a user without a password";
+	if (*u->password && !*u->user)
+		return "a password without a user";
+	if ((*u->target_user || *u->target_password) && !*u->password)
+		return "a target is asked to prove itself only by who has a password";
+	if (*u->target_user && !*u->target_password)
+		return "a target_user without a target_password";
+	if (*u->target_password && !strcmp(u->password, u->target_password))
+		return "the target's password is the user's too";
+	return NULL;
+}
+
 static int session_init(struct berth_session *s, const struct berth_url *u,
 	const struct berth_options *o, char *err, size_t err_len)
 {
+	const char *wrong = look_at_secrets(u);
 	int rc = settle_options(s, o, err, err_len);
 
 	if (rc)
 		return rc;
+	if (wrong) {
+		snprintf(err, err_len, "%s: %s", u->host, wrong);
+		return -EINVAL;
+	}
+	s->url = *u;
 	snprintf(s->target, sizeof(s->target), "%s", u->target);
 	s->discovery = !*s->target;
 	s->lun = lun_on_wire(u->lun);

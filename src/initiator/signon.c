@@ -1,6 +1,6 @@
 /* signon.c - see signon.h. What is to be said gathers in `out`; a response is gathered in `in`
  * until its C bit is gone, then read as a whole. T stands in every request but those that only ask
- * for more. */
+ * for more, and those that come before the last word of CHAP. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -71,11 +71,15 @@ static int say_offers(struct signon *so)
 }
 
 int signon_init(struct signon *so, const struct param_offer *offer, const char *initiator,
-	const char *target, const uint8_t isid[6])
+	const char *target, const uint8_t isid[6], const struct proof *proof)
 {
 	memset(so, 0, sizeof(*so));
 	memcpy(so->isid, isid, sizeof(so->isid));
 	so->offer = *offer;
+	if (proof)
+		so->proof = *proof;
+	so->stay = proof_offers(&so->proof);
+	so->offer.v.auth_method = so->stay; /* the word of key.tbl: CHAP first */
 	so->initiator = initiator;
 	so->target = target;
 	so->cmdsn = 1;
@@ -96,17 +100,19 @@ void signon_deinit(struct signon *so)
 
 void signon_request(struct signon *so, struct pdu *req, const void **textp, uint32_t *lenp)
 {
+	bool final = !so->ask_more && !so->stay;
+
 	*req = (struct pdu){
 		.opcode = OP_LOGIN_REQUEST,
 		.immediate = true,
-		.final = !so->ask_more,
+		.final = final,
 		.itt = so->itt,
 		.ttt = TAG_NONE,
 		.data_len = so->ask_more ? 0 : so->out.len,
 		.cmdsn = so->cmdsn,
 		.expstatsn = so->expstatsn,
 		.login = {.csg = so->stage,
-			.nsg = so->ask_more            ? 0
+			.nsg = !final                  ? 0
 			       : so->stage == SECURITY ? OPERATIONAL
 						       : FULL_FEATURE,
 			.cid = so->cid},
@@ -167,6 +173,8 @@ static enum signon_step transit(struct signon *so, const struct pdu *rsp)
 {
 	if (nego_pending(&so->nego))
 		return fail(so, -EPROTO, "a key that was offered was not answered");
+	if (so->stage == SECURITY && proof_offers(&so->proof) && so->proof.state != PROOF_DONE)
+		return fail(so, -EACCES, "login: the target does not prove who it is");
 	if (rsp->login.nsg == FULL_FEATURE) {
 		so->tsih = rsp->login.tsih;
 		so->params = nego_result(&so->nego);
@@ -177,6 +185,20 @@ static enum signon_step transit(struct signon *so, const struct pdu *rsp)
 	so->stage = OPERATIONAL;
 	so->nego.stage = NEGO_OPERATIONAL;
 	return say_offers(so) ? fail(so, -ENOMEM, "out of memory") : SIGNON_SEND;
+}
+
+/* prove - what the security stage still needs. SIGNON_SEND, or SIGNON_FAILED. */
+static enum signon_step prove(struct signon *so)
+{
+	const char *why = "";
+	int r = proof_step(&so->proof, &so->nego, &so->out, &why);
+
+	if (r == PROOF_REFUSED)
+		return fail(so, -EACCES, "login: %s", why);
+	if (r < 0)
+		return fail(so, -ENOMEM, "out of memory");
+	so->stay = r == PROOF_WAIT;
+	return SIGNON_SEND;
 }
 
 static enum signon_step read_text(struct signon *so, const struct pdu *rsp)
@@ -190,6 +212,8 @@ static enum signon_step read_text(struct signon *so, const struct pdu *rsp)
 		return fail(so, -ENOMEM, "out of memory");
 	if (r)
 		return fail(so, -EPROTO, "login: %s", so->nego.why);
+	if (so->stage == SECURITY && proof_offers(&so->proof) && prove(so) == SIGNON_FAILED)
+		return SIGNON_FAILED;
 	return rsp->final ? transit(so, rsp) : SIGNON_SEND;
 }
 
@@ -211,7 +235,7 @@ enum signon_step signon_rx(struct signon *so, const struct pdu *rsp, const void 
 		return refused(so, rsp->login.status_class, rsp->login.status_detail);
 	if (rsp->login.csg != so->stage || (rsp->final && rsp->login.c))
 		return fail(so, -EPROTO, "login: the target is in another stage");
-	if (rsp->final && so->ask_more)
+	if (rsp->final && (so->ask_more || so->stay))
 		return fail(so, -EPROTO, "login: the target moves on unasked");
 	so->ask_more = rsp->login.c;
 	if (so->ask_more) {

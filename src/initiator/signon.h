@@ -1,8 +1,9 @@
 /* signon.h - the login phase of one connection, initiator side: the mirror of proto/login.h.
  *
- * No socket: a request comes out, a response goes in. The security stage comes first (AuthMethod=None; where
- * CHAP will have its place), then the operational stage, in which everything is offered at once; with a
- * target that has nothing to ask this takes two round trips. Source: RFC 7143 chapters 6, 11.12, 11.13, 13.
+ * No socket: a request comes out, a response goes in. The security stage comes first (AuthMethod=None, or CHAP when
+ * there is a secret: proof.h), then the operational stage, in which everything is offered at once; with a target
+ * that has nothing to ask this takes two round trips, CHAP takes two more. Source: RFC 7143 chapters 6, 11.12,
+ * 11.13, 13.
  *
  * Any response may be hostile. Ownership: owns its texts until signon_deinit(). */
 #pragma once
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include "nego.h"
 #include "pdu.h"
+#include "proof.h"
 #include "text.h"
 
 enum { SIGNON_PDUS_MAX = 32, SIGNON_TEXT_MAX = 64 << 10 };
@@ -37,6 +39,8 @@ struct signon {
 	/* private */
 	uint8_t stage;
 	bool heard, ask_more;
+	bool stay;        /* there is something to prove yet: no T */
+	struct proof proof;
 	unsigned n_pdus;
 	struct param_offer offer;
 	struct nego nego;
@@ -44,9 +48,10 @@ struct signon {
 	const char *initiator, *target;
 };
 
-/* signon_init - the names are borrowed; target NULL: a discovery session. 0 or -ENOMEM. */
+/* signon_init - the names are borrowed; target NULL: a discovery session. proof (copied, its secrets borrowed), or NULL
+ * where there is nothing to prove. 0 or -ENOMEM. */
 int signon_init(struct signon *so, const struct param_offer *offer, const char *initiator, const char *target,
-	const uint8_t isid[6]);
+	const uint8_t isid[6], const struct proof *proof);
 void signon_deinit(struct signon *so); /* safe to call twice, and on one that is all zero */
 
 /* signon_request - the next Login Request and its text, borrowed until signon_rx(). */

@@ -20,12 +20,13 @@ struct pair {
 	struct signon so;
 	struct login l;
 	struct param_offer i, t;
+	struct proof proof; /* all zero: there is nothing to prove */
 	unsigned n_round_trips;
 };
 
 static void pair_init(struct pair *p, const char *target)
 {
-	assert_int_equal(signon_init(&p->so, &p->i, INITIATOR, target, isid), 0);
+	assert_int_equal(signon_init(&p->so, &p->i, INITIATOR, target, isid, &p->proof), 0);
 	assert_int_equal(login_init(&p->l, &p->t, 1, dice), 0);
 }
 
@@ -292,6 +293,122 @@ static void endless(void **state)
 	pair_deinit(p);
 }
 
+/* --- CHAP --- */
+
+static struct chap_user users[] = {{"me", "the-secret-of-me"}, {"0xother", "another-secret"}};
+static const struct chap_db db = {users, 2, {"disk", "the-other-way"}};
+static const struct chap_db no_self = {users, 2, {NULL, NULL}};
+static const uint8_t our_dice[PROOF_RANDOM_LEN] = {9, 8, 7};
+
+static struct pair *chap_pair(
+	const struct chap_db *who, const char *user, const char *password, const char *target_password)
+{
+	struct pair *p = new_pair();
+	struct proof_secrets with = {user, password, "", target_password};
+
+	p->t.chap = who;
+	proof_init(&p->proof, &with, our_dice);
+	return p;
+}
+
+/* Who is named gets in, and sees that the target is who it should be. */
+static void proves_itself(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *user, *password, *target_password;
+		const struct chap_db *db;
+		int error; /* 0: in */
+	} rows[] = {
+		{"me",      "the-secret-of-me", "",              &db,      0},
+		{"0xother", "another-secret",   "",              &db,      0},
+		{"me",      "the-secret-of-me", "the-other-way", &db,      0},
+		{"me",      "another-secret",   "",              &db,      -EACCES},
+		{"nobody",  "the-secret-of-me", "",              &db,      -EACCES},
+		{"",        "",                 "",              &db,      -EACCES},
+		{"me",      "the-secret-of-me", "not-the-one",   &db,      -EACCES},
+		{"me",      "the-secret-of-me", "the-other-way", &no_self, -EACCES},
+		{"me",      "the-secret-of-me", "",              NULL,     0},       /* nobody asks */
+		{"me",      "the-secret-of-me", "the-other-way", NULL,     -EACCES}, /* but we do */
+	};
+	/* clang-format on */
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pair *p = chap_pair(
+			rows[i].db, rows[i].user, rows[i].password, rows[i].target_password);
+		const char *target = i & 1 ? NULL : TARGET; /* a discovery session too */
+
+		pair_init(p, target);
+		assert_int_equal(converse(p, LOGIN_SUCCESS), rows[i].error ? SIGNON_FAILED : SIGNON_DONE);
+		assert_int_equal(p->so.error, rows[i].error);
+		if (!rows[i].error && rows[i].db)
+			assert_string_equal(p->l.user, rows[i].user);
+		pair_deinit(p);
+	}
+}
+
+#define CHOSEN "AuthMethod=CHAP"
+#define ASKS   "CHAP_A=7\0CHAP_I=3\0CHAP_C=0x00112233445566778899aabbccddeeff"
+
+/* hears - the first two texts of the target, then a third; the end of each but the last is SIGNON_SEND. */
+static enum signon_step hears(struct pair *p, const char *second, uint32_t second_len,
+	const char *third, uint32_t third_len, bool final)
+{
+	struct pdu rsp = answer(0, 0, false);
+	enum signon_step s;
+
+	s = first(p, rsp, TEXT(CHOSEN));
+	if (s != SIGNON_SEND)
+		return s;
+	rsp.statsn++;
+	s = signon_rx(&p->so, &rsp, second, second_len);
+	if (s != SIGNON_SEND || !third)
+		return s;
+	rsp = answer(0, final, final);
+	rsp.statsn += 2;
+	return signon_rx(&p->so, &rsp, third, third_len);
+}
+
+#define WORDS(t) t, sizeof(t) > 1 ? sizeof(t) : 0
+#define LIES(mutual, error_, second, third)                                                        \
+	do {                                                                                       \
+		struct pair *p = chap_pair(&db, "me", "the-secret-of-me", mutual);                 \
+		assert_int_equal(hears(p, WORDS(second), WORDS(third), true), SIGNON_FAILED);      \
+		assert_int_equal(p->so.error, error_);                                             \
+		pair_deinit(p);                                                                    \
+	} while (0)
+
+static void lies_about_chap(void **state)
+{
+	/* A target that says nothing of itself, or something wrong, or our own words. */
+	LIES("the-other-way", -EACCES, ASKS, "");
+	LIES("the-other-way", -EACCES, ASKS, "CHAP_N=disk");
+	LIES("the-other-way", -EACCES, ASKS, "CHAP_N=disk\0CHAP_R=0x00");
+	LIES("the-other-way", -EACCES, ASKS,
+		"CHAP_N=disk\0CHAP_R=0x0000000000000000000000000000000000000000000000000000000000000000");
+	LIES("the-other-way", -EACCES, ASKS, "CHAP_N=disk\0CHAP_R=nonsense");
+	/* A challenge that is none. */
+	LIES("", -EACCES, "", "");
+	LIES("", -EACCES, "CHAP_A=7\0CHAP_I=3", "");
+	LIES("", -EACCES, "CHAP_A=7\0CHAP_I=999\0CHAP_C=0x01", "");
+	LIES("", -EACCES, "CHAP_A=99\0CHAP_I=3\0CHAP_C=0x01", "");
+	LIES("", -EACCES, "CHAP_A=7\0CHAP_I=3\0CHAP_C=0xzz", "");
+	LIES("", -EACCES, "CHAP_A=7\0CHAP_I=3\0CHAP_C=", "");
+	LIES("", -EPROTO, "CHAP_A=Reject", "");
+}
+
+/* The target cannot leave the stage before all is said. */
+static void cuts_chap_short(void **state)
+{
+	struct pair *p = chap_pair(&db, "me", "the-secret-of-me", "the-other-way");
+
+	assert_int_equal(first(p, answer(0, 1, true), TEXT("AuthMethod=None")), SIGNON_FAILED);
+	pair_deinit(p);
+	p = chap_pair(&db, "me", "the-secret-of-me", "the-other-way");
+	assert_int_equal(first(p, answer(0, 3, true), TEXT(CHOSEN)), SIGNON_FAILED);
+	pair_deinit(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +421,9 @@ int main(void)
 		cmocka_unit_test(nonsense),
 		cmocka_unit_test(pieces),
 		cmocka_unit_test(endless),
+		cmocka_unit_test(proves_itself),
+		cmocka_unit_test(lies_about_chap),
+		cmocka_unit_test(cuts_chap_short),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

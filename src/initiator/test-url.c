@@ -42,7 +42,33 @@ static void urls(void **state)
 		0);
 	URL("iscsi://u@h", "h", "3260", "u", "", "", 0);
 	URL("iscsi://user%secret@h:5", "h", "5", "user", "secret", "", 0);
+	URL("iscsi://u%p@h/iqn.2026-11.x:y/3?target_user=t&target_password=s%26cret", "h", "3260",
+		"u", "p", "iqn.2026-11.x:y", 3);
+	URL("iscsi://h/iqn.2026-11.x:y?target_password=a/b@c", "h", "3260", "", "",
+		"iqn.2026-11.x:y", 0);
+	URL("iscsi://h?target_user=t", "h", "3260", "", "", "", 0);
 	URL("iscsi://us%40er:pa%2fss@h", "h", "3260", "us@er", "pa/ss", "", 0);
+}
+
+static void secrets(void **state)
+{
+	static const char *const bad[] = {"iscsi://me%hidden@h:0/x?target_user=disk&target_password=hidden",
+		"iscsi://me%hidden@h/iqn.2026-11.x:y/99999?target_password=hidden",
+		"iscsi://me%hidden@h/nothing", "iscsi://me:hidden@h/iqn.2026-11.x:y/0?password=hidden",
+		"iscsi://me%hid%00den@h/"};
+	struct berth_url u;
+	char err[900];
+
+	berth_url_parse(&u, "iscsi://u%p@h/iqn.2026-11.x:y/3?target_user=t&target_password=s%26cret", err,
+		sizeof(err));
+	assert_string_equal(u.target_user, "t");
+	assert_string_equal(u.target_password, "s&cret");
+	/* What is said of a bad one tells nobody's password. */
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_true(berth_url_parse(&u, bad[i], err, sizeof(err)) < 0);
+		assert_null(strstr(err, "hid"));
+		assert_non_null(strstr(err, "iscsi://h"));
+	}
 }
 
 static void bad_urls(void **state)
@@ -145,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(urls),
+		cmocka_unit_test(secrets),
 		cmocka_unit_test(bad_urls),
 		cmocka_unit_test(results),
 		cmocka_unit_test(overlaps),

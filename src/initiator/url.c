@@ -1,4 +1,5 @@
-/* url.c - iscsi://[user[%password]@]host[:port][/target[/lun]]. */
+/* url.c - iscsi://[user[%password]@]host[:port][/target[/lun]][?target_user=NAME&target_password=SECRET]. What is said
+ * about a URL names it without its user and what follows '?': passwords do not belong into logs. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,12 @@ static const char scheme[] = "iscsi://";
 
 static int refuse(char *err, size_t err_len, const char *text, const char *why)
 {
-	snprintf(err, err_len, "%s: %s", text, why);
+	size_t len = strcspn(text, "?");
+	size_t head = strncmp(text, scheme, strlen(scheme)) ? 0 : strlen(scheme);
+	const char *at = memchr(text + head, '@', strcspn(text + head, "/?"));
+	const char *rest = at ? at + 1 : text + head;
+
+	snprintf(err, err_len, "%.*s%.*s: %s", (int)head, text, (int)(text + len - rest), rest, why);
 	return -EINVAL;
 }
 
@@ -71,16 +77,45 @@ static bool split_login(struct berth_url *u, const char *text, size_t len)
 	       decode(colon + 1, len - user_len - 1, u->password, sizeof(u->password));
 }
 
+/* take_words - NAME=VALUE pairs behind '?', with the names that libiscsi gives them. */
+static bool take_words(struct berth_url *u, const char *at)
+{
+	const struct {
+		const char *name;
+		char *to;
+		size_t room;
+	} rows[] = {
+		{"target_user=", u->target_user, sizeof(u->target_user)},
+		{"target_password=", u->target_password, sizeof(u->target_password)},
+	};
+
+	while (*at) {
+		size_t len = strcspn(at, "&"), i = 0;
+
+		while (i < 2 && strncmp(at, rows[i].name, strlen(rows[i].name)) != 0)
+			i++;
+		if (i == 2 || !decode(at + strlen(rows[i].name), len - strlen(rows[i].name),
+				      rows[i].to, rows[i].room))
+			return false;
+		at += len + (at[len] == '&');
+	}
+	return true;
+}
+
 int berth_url_parse(struct berth_url *u, const char *text, char *err, size_t err_len)
 {
-	const char *at, *slash, *user_end;
+	const char *at, *slash, *user_end, *words;
 	uint64_t lun = 0;
 
 	memset(u, 0, sizeof(*u));
 	if (strncmp(text, scheme, strlen(scheme)) != 0)
 		return refuse(err, err_len, text, "does not begin with iscsi://");
 	at = text + strlen(scheme);
-	slash = at + strcspn(at, "/");
+	words = text + strcspn(text, "?");
+	if (*words && !take_words(u, words + 1))
+		return refuse(err, err_len, text,
+			"behind '?' only target_user=NAME and target_password=SECRET are known");
+	slash = at + strcspn(at, "/?");
 	user_end = memchr(at, '@', (size_t)(slash - at));
 	if (user_end) {
 		if (!split_login(u, at, (size_t)(user_end - at)))
@@ -89,17 +124,17 @@ int berth_url_parse(struct berth_url *u, const char *text, char *err, size_t err
 	}
 	if (!portal_split(at, (size_t)(slash - at), u->host, u->port))
 		return refuse(err, err_len, text, "no host[:port] behind iscsi://");
-	if (!*slash || !slash[1])
+	if (*slash != '/' || slash + 1 == words)
 		return 0;
 	at = slash + 1;
-	slash = at + strcspn(at, "/");
+	slash = at + strcspn(at, "/?");
 	if (!decode(at, (size_t)(slash - at), u->target, sizeof(u->target)) ||
 		!iscsi_name_valid(u->target))
 		return refuse(err, err_len, text, "not the name of an iSCSI target");
-	if (!*slash)
+	if (*slash != '/')
 		return 0;
 	at = slash + 1;
-	if (!parse_u64(&at, LUN_MAX, &lun) || *at)
+	if (!parse_u64(&at, LUN_MAX, &lun) || at != words)
 		return refuse(err, err_len, text, "the LUN is not a number from 0 to 16383");
 	u->lun = (uint16_t)lun;
 	return 0;

@@ -91,7 +91,7 @@ int chap_binary(const char *text, uint8_t *out, size_t max)
 	}
 }
 
-static int add_binary(struct text *out, enum key k, const uint8_t *bytes, size_t len)
+int chap_say(struct text *out, enum key k, const uint8_t *bytes, size_t len)
 {
 	char hex[2 + 2 * 64 + 1] = "0x";
 
@@ -127,11 +127,23 @@ unsigned chap_response(unsigned algorithm, uint8_t id, const char *secret, const
 	return n;
 }
 
-static bool can_hash(unsigned algorithm)
+bool chap_can(unsigned algorithm)
 {
 	uint8_t out[64];
 
 	return chap_response(algorithm, 0, "", (const uint8_t *)"", 0, out) > 0;
+}
+
+void chap_list(char list[CHAP_LIST_LEN])
+{
+	size_t at = 0;
+
+	list[0] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
+		if (chap_can(algorithms[i].number))
+			at += (size_t)snprintf(list + at, CHAP_LIST_LEN - at, "%s%u", at ? "," : "",
+				algorithms[i].number);
+	}
 }
 
 /* --- the exchange --- */
@@ -150,7 +162,7 @@ static unsigned choose(const char *list)
 		char *end;
 		unsigned long n = strtoul(list, &end, 10);
 
-		if (end != list && (*end == ',' || !*end) && n < 256 && can_hash((unsigned)n))
+		if (end != list && (*end == ',' || !*end) && n < 256 && chap_can((unsigned)n))
 			return (unsigned)n;
 		list = strchr(list, ',');
 		if (!list)
@@ -175,7 +187,7 @@ static int challenge_it(struct chap *c, const struct nego *n, struct text *out, 
 	if (!r)
 		r = text_addf(out, "CHAP_I", "%u", c->id);
 	return r                                                                 ? -ENOMEM
-	       : add_binary(out, KEY_CHAP_C, c->challenge, sizeof(c->challenge)) ? -ENOMEM
+	       : chap_say(out, KEY_CHAP_C, c->challenge, sizeof(c->challenge)) ? -ENOMEM
 										 : CHAP_MORE;
 }
 
@@ -211,7 +223,7 @@ static int answer_it(struct chap *c, const char *id_text, const char *challenge_
 	n = chap_response(
 		c->algorithm, (uint8_t)id, c->db->self.secret, challenge, (size_t)len, response);
 	if (!n || text_add(out, "CHAP_N", c->db->self.name) ||
-		add_binary(out, KEY_CHAP_R, response, n))
+		chap_say(out, KEY_CHAP_R, response, n))
 		return -ENOMEM;
 	return CHAP_VERIFIED;
 }

@@ -1,4 +1,5 @@
-/* chap.h - the target's half of CHAP, one-way and mutual (RFC 7143 12.1.3, RFC 1994).
+/* chap.h - the target's half of CHAP, one-way and mutual (RFC 7143 12.1.3, RFC 1994), and the sums of both halves
+ * (the initiator's is initiator/proof.h).
  *
  *   initiator                            target
  *   CHAP_A=<list>                ->
@@ -58,6 +59,12 @@ int chap_step(struct chap *c, const struct nego *n, struct text *out, const char
 
 /* chap_binary - hex or base64 into bytes; the length, or -1 when it is neither or longer than max. */
 int chap_binary(const char *text, uint8_t *out, size_t max);
+/* chap_say - a binary value of at most 64 bytes, as hex. 0, TEXT_TOO_LONG or -ENOMEM. */
+int chap_say(struct text *out, enum key k, const uint8_t *bytes, size_t len);
+/* chap_list - the algorithms that this library has, the strongest first, as CHAP_A names them. */
+enum { CHAP_LIST_LEN = 32 };
+void chap_list(char list[CHAP_LIST_LEN]);
+bool chap_can(unsigned algorithm);
 /* chap_response - HASH(id, secret, challenge); its length, or 0 when this library lacks the algorithm. */
 unsigned chap_response(unsigned algorithm, uint8_t id, const char *secret, const uint8_t *challenge, size_t len,
 	uint8_t out[64]);

@@ -123,13 +123,18 @@ static bool parse_number(const struct key_row *row, const char *value, uint32_t 
 	return true;
 }
 
-/* may_choose - with a list of who may log in it is CHAP or nothing, but for a discovery that is open; without
- * one there is nobody to check. */
+/* may_choose - a target with a list of who may log in takes CHAP or nothing, but for a discovery that is open; without
+ * one there is nobody to check. An initiator without a secret has only None to offer; one that has a secret also
+ * logs in where none is asked for. */
 static bool may_choose(const struct nego *n, const struct key_row *row, uint32_t word)
 {
-	bool either = n->offer->chap && n->offer->open_discovery && n->params.discovery;
-
-	return row != &key_rows[KEY_AUTH_METHOD] || either || word == (n->offer->chap != NULL);
+	if (row != &key_rows[KEY_AUTH_METHOD])
+		return true;
+	if (n->role == NEGO_INITIATOR)
+		return word <= n->offer->v.auth_method;
+	if (n->offer->chap && n->offer->open_discovery && n->params.discovery)
+		return true;
+	return word == (n->offer->chap != NULL);
 }
 
 /* parse_list - the first item that is one of our words (6.2.1); what we do not know is passed over.
@@ -392,17 +397,17 @@ static bool settled(const struct key_row *row, uint32_t own)
 	return (row->result == RESULT_AND && !own) || (row->result == RESULT_OR && own);
 }
 
-/* preference - all built words of a list, the one that we want first (6.2.1). */
-static const char *preference(const struct key_row *row, uint32_t own, char *buf, size_t len)
+/* preference - all built words of a list that may be chosen, the one that we want first (6.2.1). */
+static const char *preference(
+	const struct nego *n, const struct key_row *row, uint32_t own, char *buf, size_t len)
 {
 	size_t at;
 
-	if (!own || own >= row->own)
-		return key_words(row, 0, row->own, buf, len);
+	own = own < row->own ? own : 0;
 	key_words(row, own, 1, buf, len);
 	for (uint32_t i = 0; i < row->own; i++) {
 		at = strlen(buf);
-		if (i != own && at + 1 < len) {
+		if (i != own && at + 1 < len && may_choose(n, row, i)) {
 			buf[at] = ',';
 			key_words(row, i, 1, buf + at + 1, len - at - 1);
 		}
@@ -425,7 +430,7 @@ int nego_offer(struct nego *n, enum key k, struct text *out)
 	}
 	n->state[k] |= SAID | OFFERED | AWAITED;
 	if (row->type == KEY_TYPE_LIST)
-		return text_add(out, row->name, preference(row, own, words, sizeof(words)));
+		return text_add(out, row->name, preference(n, row, own, words, sizeof(words)));
 	if (settled(row, own)) {
 		n->state[k] = (uint8_t)(n->state[k] & ~AWAITED);
 		param_put(&n->params, row, own);

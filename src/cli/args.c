@@ -28,6 +28,25 @@ static const struct arg *find(const struct arg *table, const char *word, size_t 
 	return NULL;
 }
 
+static bool parse_time(const char *text, uint64_t max, uint64_t *vp)
+{
+	static const struct {
+		char suffix;
+		uint64_t seconds;
+	} rows[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}};
+	const char *at = text;
+
+	if (!parse_u64(&at, max, vp) || (*at && at[1]))
+		return false;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (*at == rows[i].suffix) {
+			*vp *= rows[i].seconds;
+			return *vp <= max;
+		}
+	}
+	return false;
+}
+
 static int take_value(const struct arg *a, const char *value, char *err, size_t err_len)
 {
 	const char *at = value;
@@ -38,12 +57,18 @@ static int take_value(const struct arg *a, const char *value, char *err, size_t 
 		*(const char **)a->to = value;
 		return 0;
 	}
-	ok = a->type == ARG_SIZE ? parse_size(value, a->max, &v)
-				 : parse_u64(&at, a->max, &v) && !*at;
+	ok = a->type == ARG_SIZE   ? parse_size(value, a->max, &v)
+	     : a->type == ARG_TIME ? parse_time(value, a->max, &v)
+				   : parse_u64(&at, a->max, &v) && !*at;
 	if (!ok || v < a->min) {
 		if (a->type == ARG_SIZE)
 			return refuse(
 				err, err_len, "%s %s: not a size (try 4k, 64M)", a->name, value);
+		if (a->type == ARG_TIME)
+			return refuse(err, err_len,
+				"%s %s: not a time of %llu to %llu seconds (try 10, 90s, 5m)",
+				a->name, value, (unsigned long long)a->min,
+				(unsigned long long)a->max);
 		return refuse(err, err_len, "%s %s: not a number from %llu to %llu", a->name, value,
 			(unsigned long long)a->min, (unsigned long long)a->max);
 	}

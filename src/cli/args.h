@@ -11,6 +11,7 @@ enum arg_type {
 	ARG_WORD,   /* const char *: borrowed from argv */
 	ARG_NUMBER, /* uint64_t, min to max */
 	ARG_SIZE,   /* uint64_t, bytes; suffixes K, M, G, T, P */
+	ARG_TIME,   /* uint64_t, seconds; suffixes s, m, h */
 };
 
 struct arg {

@@ -17,6 +17,7 @@
 #include "check.h"
 #include "cli.h"
 #include "client.h"
+#include "outcome.h"
 #include "pattern.h"
 
 enum { JOBS_MAX = 256, CONNS_MAX = 65536, MEMORY_MAX_SHIFT = 36 };
@@ -26,6 +27,7 @@ struct words {
 	const char *rw, *congestion;
 	uint64_t bs, depth, jobs, conns, time_s, ramp_s, offset, size, pdu, rate, spin_us, mix;
 	bool verify, json, digest;
+	struct client_words client;
 };
 
 static const struct words defaults = {
@@ -44,8 +46,8 @@ static const struct { const char *name; bool random; int read_percent; } modes[]
 	{"--iodepth", ARG_NUMBER, &(w)->depth, 1, BERTH_DEPTH_MAX, "N", "requests under way on each connection (1)"}, \
 	{"--numjobs", ARG_NUMBER, &(w)->jobs, 1, JOBS_MAX, "N", "threads (1)"},                                  \
 	{"--connections", ARG_NUMBER, &(w)->conns, 1, CONNS_MAX, "N", "sessions, spread over the threads (one each)"}, \
-	{"--time", ARG_NUMBER, &(w)->time_s, 1, 1000000, "S", "seconds to measure (10)"},                        \
-	{"--ramp", ARG_NUMBER, &(w)->ramp_s, 0, 1000000, "S", "seconds before, not measured (0)"},               \
+	{"--time", ARG_TIME, &(w)->time_s, 1, 1000000, "S", "how long to measure: seconds, or 5m, 2h (10)"},     \
+	{"--ramp", ARG_TIME, &(w)->ramp_s, 0, 1000000, "S", "how long before, not measured (0)"},                \
 	{"--offset", ARG_SIZE, &(w)->offset, 0, INT64_MAX, "SIZE", "where the region begins (0)"},               \
 	{"--size", ARG_SIZE, &(w)->size, 512, INT64_MAX, "SIZE", "bytes of the region (to the end of the disk)"}, \
 	{"--pdu", ARG_SIZE, &(w)->pdu, 512, 0xffffff, "SIZE", "data PDUs at most so long, in both directions (256k; the target's)"}, \
@@ -53,6 +55,7 @@ static const struct { const char *name; bool random; int read_percent; } modes[]
 	{"--spin", ARG_NUMBER, &(w)->spin_us, 0, 1000000, "US", "look for answers so long before sleeping (0)"}, \
 	{"--verify", ARG_FLAG, &(w)->verify, 0, 0, NULL, "write patterns, and check everything that is read"},   \
 	{"--congestion", ARG_WORD, &(w)->congestion, 0, 0, "NAME", "TCP congestion control: reno, cubic, bbr (the system's)"}, \
+	CLIENT_ROWS(&(w)->client, "0: not"),                                                                     \
 	{"--digest", ARG_FLAG, &(w)->digest, 0, 0, NULL, "ask for CRC32C digests of headers and data"},          \
 	{"--json", ARG_FLAG, &(w)->json, 0, 0, NULL, "print the results as JSON"},                               \
 	{NULL} }
@@ -92,6 +95,7 @@ static const char *settle(struct bench *b, struct words *w)
 	b->random = modes[m].random;
 	b->read_percent =
 		modes[m].read_percent < 0 ? (unsigned)w->mix : (unsigned)modes[m].read_percent;
+	b->rw = w->rw;
 	b->verify = w->verify;
 	b->bs = w->bs;
 	b->depth = w->depth;
@@ -165,13 +169,6 @@ static int look_at_disk(struct bench *b, char *err, size_t len)
 
 /* --- the run --- */
 
-struct outcome {
-	uint64_t ns;
-	double cpu_user, cpu_system; /* seconds of this process between the marks */
-	struct histogram read, write;
-	uint64_t n_checked, receive_calls, send_calls, placed_bytes, copied_bytes;
-};
-
 static double seconds(struct timeval t)
 {
 	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
@@ -201,7 +198,7 @@ static bool sleep_until(
 {
 	uint64_t last = 0, last_ns = bench_clock(), now;
 
-	while ((now = bench_clock()) < end && !atomic_load(&b->trouble)) {
+	while ((now = bench_clock()) < end && !atomic_load(&b->trouble) && !client_caught()) {
 		uint64_t left = end - now, step = left < 50000000 ? left : 50000000;
 		struct timespec t = {.tv_nsec = (long)step};
 		char text[32];
@@ -233,6 +230,7 @@ static void conduct(struct bench *b, const struct words *w, struct job *jobs, st
 		progress_say(&p, b->verify ? "connecting, writing patterns" : "connecting");
 		nanosleep(&t, NULL);
 	}
+	client_catch(); /* what has been measured by then is told */
 	atomic_store(&b->phase, BENCH_RAMP);
 	if (w->ramp_s)
 		sleep_until(b, jobs, &p, bench_clock() + w->ramp_s * 1000000000, "ramp");
@@ -242,96 +240,13 @@ static void conduct(struct bench *b, const struct words *w, struct job *jobs, st
 	sleep_until(b, jobs, &p, begin + w->time_s * 1000000000, "run");
 	atomic_store(&b->phase, BENCH_STOP);
 	o->ns = bench_clock() - begin;
+	o->interrupted = client_caught();
 	cpu_now(&o->cpu_user, &o->cpu_system);
 	o->cpu_user -= user;
 	o->cpu_system -= system;
 	if (b->verify && b->read_percent < 100)
 		progress_say(&p, "reading everything once more");
 	progress_end(&p);
-}
-
-static void add_job(struct outcome *o, const struct job *j)
-{
-	histogram_merge(&o->read, &j->read);
-	histogram_merge(&o->write, &j->write);
-	o->n_checked += j->n_checked;
-	o->receive_calls += j->receive_calls;
-	o->send_calls += j->send_calls;
-	o->placed_bytes += j->placed_bytes;
-	o->copied_bytes += j->copied_bytes;
-}
-
-/* --- what is told --- */
-
-static const struct {
-	const char *name;
-	unsigned permyriad;
-} percentiles[] = {{"p50", 5000}, {"p90", 9000}, {"p99", 9900}, {"p99.9", 9990}};
-
-static void tell_way(const char *way, const struct bench *b, const struct histogram *h, uint64_t ns)
-{
-	double rate = (double)h->n * 1e9 / (double)ns;
-	char text[32];
-
-	if (!h->n)
-		return;
-	printf("  %-6s %10.0f IOPS  %10s/s   us: mean %.1f", way, rate,
-		client_bytes(rate * (double)b->bs, text), (double)h->sum / (double)h->n / 1e3);
-	for (size_t i = 0; i < ARRAY_LEN(percentiles); i++)
-		printf("  %s %.1f", percentiles[i].name,
-			(double)histogram_percentile(h, percentiles[i].permyriad) / 1e3);
-	printf("  max %.1f\n", (double)h->max / 1e3);
-}
-
-static void tell(const struct bench *b, const struct words *w, const struct outcome *o)
-{
-	uint64_t n = o->read.n + o->write.n;
-	double per = n ? 1e6 / (double)n : 0;
-
-	printf("%s, %" PRIu64 " B a request, %" PRIu64 " jobs, %" PRIu64
-	       " connections of depth %" PRIu64 ", %.1f s\n",
-		w->rw, b->bs, b->n_jobs, b->n_conns, b->depth, (double)o->ns / 1e9);
-	tell_way("read", b, &o->read, o->ns);
-	tell_way("write", b, &o->write, o->ns);
-	printf("  client %10.2f us CPU a request (%.2f user, %.2f system)\n",
-		(o->cpu_user + o->cpu_system) * per, o->cpu_user * per, o->cpu_system * per);
-	if (b->verify)
-		printf("  verify %10" PRIu64 " reads checked, all as written\n", o->n_checked);
-}
-
-static void json_way(const char *way, const struct bench *b, const struct histogram *h, uint64_t ns)
-{
-	double rate = (double)h->n * 1e9 / (double)ns;
-
-	printf("  \"%s\": {\"requests\": %" PRIu64
-	       ", \"iops\": %.1f, \"bytes_per_s\": %.0f, \"latency_ns\": "
-	       "{\"min\": %" PRIu64 ", \"mean\": %.0f",
-		way, h->n, rate, rate * (double)b->bs, h->min,
-		h->n ? (double)h->sum / (double)h->n : 0.0);
-	for (size_t i = 0; i < ARRAY_LEN(percentiles); i++)
-		printf(", \"%s\": %" PRIu64, percentiles[i].name,
-			histogram_percentile(h, percentiles[i].permyriad));
-	printf(", \"max\": %" PRIu64 "}},\n", h->max);
-}
-
-static void tell_json(const struct bench *b, const struct words *w, const struct outcome *o)
-{
-	uint64_t n = o->read.n + o->write.n;
-
-	printf("{\n  \"rw\": \"%s\", \"rwmixread\": %u, \"bs\": %" PRIu64 ", \"iodepth\": %" PRIu64
-	       ", \"numjobs\": %" PRIu64 ", \"connections\": %" PRIu64 ",\n  \"seconds\": %.3f,\n",
-		w->rw, b->read_percent, b->bs, b->depth, b->n_jobs, b->n_conns,
-		(double)o->ns / 1e9);
-	json_way("read", b, &o->read, o->ns);
-	json_way("write", b, &o->write, o->ns);
-	printf("  \"client\": {\"cpu_user_s\": %.4f, \"cpu_system_s\": %.4f, \"cpu_us_per_request\": %.4f, "
-	       "\"receive_calls\": %" PRIu64 ", \"send_calls\": %" PRIu64
-	       ", \"placed_bytes\": %" PRIu64 ", \"copied_bytes\": %" PRIu64 "},\n",
-		o->cpu_user, o->cpu_system,
-		n ? (o->cpu_user + o->cpu_system) * 1e6 / (double)n : 0.0, o->receive_calls,
-		o->send_calls, o->placed_bytes, o->copied_bytes);
-	printf("  \"verify\": {\"on\": %s, \"checked\": %" PRIu64 "}\n}\n",
-		b->verify ? "true" : "false", o->n_checked);
 }
 
 /* --- from start to end --- */
@@ -380,7 +295,7 @@ static int measure(struct bench *b, const struct words *w, struct job *jobs, str
 	conduct(b, w, jobs, o);
 	for (uint64_t i = 0; i < b->n_jobs; i++) {
 		pthread_join(threads[i], NULL);
-		add_job(o, &jobs[i]);
+		outcome_add(o, &jobs[i]);
 	}
 	bad = first_trouble(b, jobs);
 	if (bad) {
@@ -389,9 +304,9 @@ static int measure(struct bench *b, const struct words *w, struct job *jobs, str
 		return bad->mismatch ? EXIT_RUNTIME : client_exit(bad->error);
 	}
 	if (w->json)
-		tell_json(b, w, o);
+		outcome_tell_json(o, b);
 	else
-		tell(b, w, o);
+		outcome_tell(o, b);
 	return fflush(stdout) ? EXIT_RUNTIME : EXIT_OK;
 }
 
@@ -459,5 +374,12 @@ int cmd_bench(int argc, char **argv)
 	if (!*b.url.target)
 		return usage("the URL names no target");
 	wrong = settle(&b, &w);
-	return wrong ? usage(wrong) : run(&b, &w);
+	if (wrong)
+		return usage(wrong);
+	rc = client_settle(&w.client, &b.url, &b.options, err, sizeof(err));
+	if (rc) {
+		usage(err);
+		return client_exit(rc);
+	}
+	return client_leave(run(&b, &w));
 }

@@ -11,6 +11,7 @@ struct bench {
 	/* asked for */
 	struct berth_url url;
 	struct berth_options options;
+	const char *rw; /* as it was written */
 	bool random, verify;
 	unsigned read_percent;
 	uint64_t bs, depth, n_jobs, n_conns, rate, spin_ns, offset, size;
@@ -47,7 +48,7 @@ struct job {
 	struct histogram read, write;
 	uint64_t n_checked;
 	/* the library's own view of all connections at the end */
-	uint64_t receive_calls, send_calls, placed_bytes, copied_bytes;
+	uint64_t receive_calls, send_calls, placed_bytes, copied_bytes, n_reconnects;
 	int error;
 	bool mismatch;
 	char why[256];

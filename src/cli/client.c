@@ -2,10 +2,13 @@
 #include "client.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "chap.h"
 #include "check.h"
 #include "cli.h"
 
@@ -18,7 +21,7 @@ int client_exit(int error)
 		{-ECONNREFUSED, EXIT_NOT_RUNNING}, {-EHOSTUNREACH, EXIT_NOT_RUNNING}, {-ENETUNREACH, EXIT_NOT_RUNNING},
 		{-ENOENT, EXIT_NOT_FOUND},         {-ENOTDIR, EXIT_NOT_FOUND},
 		{-EACCES, EXIT_DENIED},            {-EPERM, EXIT_DENIED},            {-EROFS, EXIT_DENIED},
-		{-EBUSY, EXIT_IN_USE},             {-ETXTBSY, EXIT_IN_USE},
+		{-EBUSY, EXIT_IN_USE},             {-ETXTBSY, EXIT_IN_USE},          {-EINVAL, EXIT_USAGE},
 	};
 	/* clang-format on */
 
@@ -28,6 +31,106 @@ int client_exit(int error)
 	}
 	return error < 0 ? EXIT_RUNTIME : EXIT_OK;
 }
+
+/* --- sessions --- */
+
+/* user_of - the line that is meant: of the URL's name, or the only one. */
+static const struct chap_user *user_of(const struct chap_db *db, const char *name)
+{
+	if (!*name)
+		return db->n_users == 1 ? &db->users[0] : NULL;
+	for (unsigned i = 0; i < db->n_users; i++) {
+		if (!strcmp(db->users[i].name, name))
+			return &db->users[i];
+	}
+	return NULL;
+}
+
+static int take_secrets(const char *path, struct berth_url *u, char *err, size_t err_len)
+{
+	const struct chap_user *user;
+	struct chap_db db;
+	int rc = chap_db_load(&db, path, err, err_len);
+
+	if (rc)
+		return rc;
+	user = user_of(&db, u->user);
+	if (user) {
+		snprintf(u->user, sizeof(u->user), "%s", user->name);
+		snprintf(u->password, sizeof(u->password), "%s", user->secret);
+		if (db.self.name && !*u->target_password) {
+			snprintf(u->target_user, sizeof(u->target_user), "%s", db.self.name);
+			snprintf(u->target_password, sizeof(u->target_password), "%s",
+				db.self.secret);
+		}
+	} else {
+		snprintf(err, err_len, "%s: %s%s", path,
+			*u->user ? "has no line for " : "has several users, and the URL names none",
+			u->user);
+		rc = -EINVAL;
+	}
+	chap_db_deinit(&db);
+	return rc;
+}
+
+int client_settle(const struct client_words *w, struct berth_url *u, struct berth_options *o,
+	char *err, size_t err_len)
+{
+	unsigned ms = (unsigned)w->timeout_s * 1000;
+
+	if (ms) {
+		o->connect_ms = o->command_ms = ms;
+		o->keepalive_ms = MIN(ms / 3, 5000u); /* silence of thrice that is a loss */
+	}
+	o->reconnect_ms = (unsigned)w->reconnect_s * 1000;
+	if (!w->chap_file || *u->password)
+		return 0;
+	return take_secrets(w->chap_file, u, err, err_len);
+}
+
+const char *client_label(const struct berth_url *u, char buf[CLIENT_LABEL])
+{
+	bool v6 = strchr(u->host, ':');
+
+	snprintf(buf, CLIENT_LABEL, "iscsi://%s%s%s:%s/%s/%u", v6 ? "[" : "", u->host,
+		v6 ? "]" : "", u->port, u->target, u->lun);
+	return buf;
+}
+
+/* --- Ctrl-C --- */
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+	caught = number;
+}
+
+void client_catch(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+}
+
+int client_caught(void)
+{
+	return caught;
+}
+
+/* A shell stops its script when what it ran has died of Ctrl-C, not when it has exited with a number. */
+int client_leave(int code)
+{
+	if (caught) {
+		fflush(NULL);
+		signal(caught, SIG_DFL);
+		raise(caught);
+	}
+	return code;
+}
+
+/* --- progress --- */
 
 void progress_init(struct progress *p)
 {

@@ -6,8 +6,8 @@
  *   copying:    idle -> reading -> (all zeros?) -> writing | zeroing -> idle
  *   verifying:  idle -> reading -> reading the copy -> compared -> idle
  *
- * Holes of a source file are not read. Zeros, holes or not, stay holes in a file, and are given to
- * a thin disk without their bytes. */
+ * Holes of a source, file or thin disk, are not read. Zeros, holes or not, stay holes in a file, and are
+ * given to a thin disk without their bytes. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -37,7 +37,9 @@ struct slot {
 
 struct copying {
 	struct end src, dst;
+	struct client_words client;
 	bool verify, verifying;
+	bool touched; /* the destination is no longer what it was */
 	uint64_t depth, piece, len, pos, done;
 	uint64_t n_data, n_zero; /* bytes written, and bytes that were zeros */
 	uint64_t data_from, data_to;
@@ -45,7 +47,7 @@ struct copying {
 	unsigned n_busy;
 	int error;
 	bool differs;
-	char why[400];
+	char why[CLIENT_LABEL + 200];
 	struct progress progress;
 	uint64_t begin_ns;
 };
@@ -63,7 +65,7 @@ static void fail(struct copying *c, const struct end *e, int error, const char *
 	if (c->error)
 		return;
 	c->error = error;
-	snprintf(c->why, sizeof(c->why), "%s: %s", e->name, why);
+	snprintf(c->why, sizeof(c->why), "%s: %s", e->label, why);
 }
 
 /* --- pieces --- */
@@ -270,6 +272,12 @@ static void show(struct copying *c)
 		client_bytes(s > 0 ? (double)c->done / s : 0, rate));
 }
 
+static void look_for_signals(struct copying *c)
+{
+	if (client_caught())
+		fail(c, &c->dst, -EINTR, "interrupted");
+}
+
 /* pass - once over all pieces. */
 static int pass(struct copying *c)
 {
@@ -287,6 +295,7 @@ static int pass(struct copying *c)
 		show(c);
 		if (waiting)
 			wait_for_answers(c);
+		look_for_signals(c);
 	} while (!c->error && (waiting || c->pos < c->len || c->n_busy));
 	return c->error; /* what is still under way ends with its session, before the buffers do */
 }
@@ -315,7 +324,9 @@ static int plan(struct copying *c)
 		return c->error;
 	}
 	c->len = c->src.len;
+	client_catch(); /* from here on something has to be said about what is left */
 	rc = end_prepare(&c->dst, c->len, c->why, sizeof(c->why));
+	c->touched = !rc;
 	if (!rc && round_up(c->len, end_unit(&c->dst)) > c->dst.len) {
 		fail(c, &c->dst, -ENOSPC, "the last block of the source does not fit");
 		return c->error;
@@ -342,7 +353,7 @@ static void tell_of_losses(const struct end *e, bool verified)
 		fprintf(stderr,
 			"berth: warning: %s: the connection was lost %u times; what the target had not made durable "
 			"before may be missing (--verify would tell)\n",
-			e->name, info.n_reconnects);
+			e->label, info.n_reconnects);
 }
 
 static int copy(struct copying *c)
@@ -355,6 +366,7 @@ static int copy(struct copying *c)
 	c->error = end_sync(&c->dst, c->why, sizeof(c->why));
 	if (c->error)
 		return c->error;
+	c->touched = false;
 	s = (double)(clock_ns() - c->begin_ns) / 1e9;
 	if (c->verify) {
 		c->verifying = true;
@@ -366,7 +378,7 @@ static int copy(struct copying *c)
 	if (c->dst.len > c->len)
 		fprintf(stderr,
 			"berth: info: %s: is longer than the source; the rest was left as it is\n",
-			c->dst.name);
+			c->dst.label);
 	printf("%" PRIu64 " bytes: %s written, %s zeros, %.1f s, %s/s%s\n", c->len,
 		client_bytes((double)c->n_data, data), client_bytes((double)c->n_zero, zero), s,
 		client_bytes(s > 0 ? (double)c->len / s : 0, rate), c->verify ? ", verified" : "");
@@ -376,6 +388,7 @@ static int copy(struct copying *c)
 /* clang-format off */
 #define TABLE(c) {                                                                                         \
 	{"--verify", ARG_FLAG, &(c)->verify, 0, 0, NULL, "read the copy back and compare it"},               \
+	CLIENT_ROWS(&(c)->client, "30"),                                                                     \
 	{"--iodepth", ARG_NUMBER, &(c)->depth, 1, DEPTH_MAX, "N", "pieces of 1 MiB under way at once (8)"},  \
 	{NULL} }
 /* clang-format on */
@@ -397,12 +410,29 @@ static int usage(const char *why)
 	return EXIT_USAGE;
 }
 
+/* state_of - what the destination holds after a failure, as the end of its line. */
+static const char *state_of(const struct copying *c, char *text, size_t len)
+{
+	char done[32], all[32];
+
+	text[0] = '\0';
+	if (c->touched)
+		snprintf(text, len, " (%s holds only a part of the copy: %s of %s)", c->dst.label,
+			client_bytes((double)c->done, done), client_bytes((double)c->len, all));
+	else if (c->verifying && !c->differs)
+		snprintf(text, len,
+			" (the copy is whole and durable, but only %s of %s of it are compared)",
+			client_bytes((double)c->done, done), client_bytes((double)c->len, all));
+	return text;
+}
+
 static int run(struct copying *c, const char *src, const char *dst)
 {
-	int rc = end_open(&c->src, src, false, c->why, sizeof(c->why));
+	char state[CLIENT_LABEL + 120];
+	int rc = end_open(&c->src, src, false, &c->client, c->why, sizeof(c->why));
 
 	if (!rc)
-		rc = end_open(&c->dst, dst, true, c->why, sizeof(c->why));
+		rc = end_open(&c->dst, dst, true, &c->client, c->why, sizeof(c->why));
 	if (!rc) {
 		progress_init(&c->progress);
 		rc = copy(c);
@@ -415,10 +445,9 @@ static int run(struct copying *c, const char *src, const char *dst)
 		free(c->slots[i].copy);
 	}
 	if (rc)
-		fprintf(stderr, "berth: copy: %s%s\n", c->differs ? "VERIFY FAILED: " : "", c->why);
-	return c->differs || rc == -ENOSPC ? EXIT_RUNTIME
-	       : rc == -EINVAL             ? EXIT_USAGE
-					   : client_exit(rc);
+		fprintf(stderr, "berth: copy: %s%s%s\n", c->differs ? "VERIFY FAILED: " : "",
+			c->why, state_of(c, state, sizeof(state)));
+	return c->differs ? EXIT_RUNTIME : client_exit(rc);
 }
 
 int cmd_copy(int argc, char **argv)
@@ -432,6 +461,7 @@ int cmd_copy(int argc, char **argv)
 	if (!c)
 		return EXIT_RUNTIME;
 	c->depth = 8;
+	c->client.reconnect_s = 30;
 	{
 		const struct arg table[] = TABLE(c);
 
@@ -448,5 +478,5 @@ int cmd_copy(int argc, char **argv)
 		rc = run(c, words[0], words[1]);
 	}
 	free(c);
-	return rc;
+	return client_leave(rc);
 }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include "check.h"
 
-enum { RECONNECT_MS = 30000, FILE_MAX_IO = 16 << 20, HOLE_UNIT = 65536 };
+enum { FILE_MAX_IO = 16 << 20, HOLE_UNIT = 65536 };
 
 static int refuse(char *err, size_t len, int error, const char *name, const char *why)
 {
@@ -22,26 +22,30 @@ static int refuse(char *err, size_t len, int error, const char *name, const char
 
 /* --- opening --- */
 
-static int open_url(struct end *e, char *err, size_t err_len)
+static int open_url(struct end *e, const struct client_words *w, char *err, size_t err_len)
 {
-	struct berth_options o = {.depth = END_DEPTH, .reconnect_ms = RECONNECT_MS};
+	struct berth_options o = {.depth = END_DEPTH};
 	char why[200];
 	int rc = berth_url_parse(&e->url, e->name, err, err_len);
 
 	if (rc)
 		return rc;
+	client_label(&e->url, e->label);
+	rc = client_settle(w, &e->url, &o, err, err_len);
+	if (rc)
+		return rc;
 	if (!*e->url.target)
-		return refuse(err, err_len, -EINVAL, e->name, "the URL names no target");
+		return refuse(err, err_len, -EINVAL, e->label, "the URL names no target");
 	rc = berth_open_wait(&e->s, &e->url, &o, why, sizeof(why));
 	if (rc)
-		return refuse(err, err_len, rc, e->name, why);
+		return refuse(err, err_len, rc, e->label, why);
 	rc = berth_disk_wait(e->s, &e->disk);
 	if (rc)
-		return refuse(err, err_len, rc, e->name, "this LUN does not tell its size");
+		return refuse(err, err_len, rc, e->label, "this LUN does not tell its size");
 	if (e->disk.block_len > HOLE_UNIT || e->disk.block_len & (e->disk.block_len - 1))
-		return refuse(err, err_len, -EINVAL, e->name, "blocks of an odd length");
+		return refuse(err, err_len, -EINVAL, e->label, "blocks of an odd length");
 	if (e->writes && e->disk.read_only)
-		return refuse(err, err_len, -EROFS, e->name, "the disk is read-only");
+		return refuse(err, err_len, -EROFS, e->label, "the disk is read-only");
 	e->len = e->disk.n_blocks * e->disk.block_len;
 	return 0;
 }
@@ -53,25 +57,27 @@ static int open_file(struct end *e, char *err, size_t err_len)
 
 	e->fd = open(e->name, (e->writes ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0666);
 	if (e->fd < 0 || fstat(e->fd, &st) < 0)
-		return refuse(err, err_len, -errno, e->name, NULL);
+		return refuse(err, err_len, -errno, e->label, NULL);
 	if (S_ISBLK(st.st_mode)) {
 		e->is_device = true;
 		if (ioctl(e->fd, BLKGETSIZE64, &len) < 0)
-			return refuse(err, err_len, -errno, e->name, NULL);
+			return refuse(err, err_len, -errno, e->label, NULL);
 		e->len = len;
 		return 0;
 	}
 	if (!S_ISREG(st.st_mode))
-		return refuse(err, err_len, -EINVAL, e->name, "neither a file nor a block device");
+		return refuse(err, err_len, -EINVAL, e->label, "neither a file nor a block device");
 	e->len = (uint64_t)st.st_size;
 	return 0;
 }
 
-int end_open(struct end *e, const char *name, bool writes, char *err, size_t err_len)
+int end_open(struct end *e, const char *name, bool writes, const struct client_words *w, char *err,
+	size_t err_len)
 {
 	*e = (struct end){.name = name, .writes = writes, .fd = -1};
 	e->is_url = !strncmp(name, "iscsi:", 6);
-	return e->is_url ? open_url(e, err, err_len) : open_file(e, err, err_len);
+	snprintf(e->label, sizeof(e->label), "%s", e->is_url ? "" : name);
+	return e->is_url ? open_url(e, w, err, err_len) : open_file(e, err, err_len);
 }
 
 int end_prepare(struct end *e, uint64_t len, char *err, size_t err_len)
@@ -80,7 +86,7 @@ int end_prepare(struct end *e, uint64_t len, char *err, size_t err_len)
 
 	if (!e->is_url && !e->is_device) {
 		if (ftruncate(e->fd, 0) < 0 || ftruncate(e->fd, (off_t)len) < 0)
-			return refuse(err, err_len, -errno, e->name, NULL);
+			return refuse(err, err_len, -errno, e->label, NULL);
 		e->len = len;
 		return 0;
 	}
@@ -88,7 +94,7 @@ int end_prepare(struct end *e, uint64_t len, char *err, size_t err_len)
 		return 0;
 	snprintf(why, sizeof(why), "has %llu bytes, and the source %llu",
 		(unsigned long long)e->len, (unsigned long long)len);
-	return refuse(err, err_len, -ENOSPC, e->name, why);
+	return refuse(err, err_len, -ENOSPC, e->label, why);
 }
 
 bool end_same(const struct end *a, const struct end *b)
@@ -238,12 +244,82 @@ int end_sync(struct end *e, char *err, size_t err_len)
 	int rc;
 
 	if (!e->is_url)
-		return fsync(e->fd) < 0 ? refuse(err, err_len, -errno, e->name, NULL) : 0;
+		return fsync(e->fd) < 0 ? refuse(err, err_len, -errno, e->label, NULL) : 0;
 	rc = berth_sync_wait(e->s, &r);
 	/* A disk without a cache need not know the command. */
 	if (rc == -EREMOTEIO && berth_sense_key(&r) == 0x05 && !e->disk.write_cache)
 		return 0;
-	return rc ? refuse(err, err_len, rc, e->name, berth_result_text(&r, why, sizeof(why))) : 0;
+	return rc ? refuse(err, err_len, rc, e->label, berth_result_text(&r, why, sizeof(why))) : 0;
+}
+
+/* --- holes of a source --- */
+
+enum { STATUS_HEAD = 8, STATUS_ROW = 16, STATUS_ROWS = 64, STATUS_HOLE = 1 };
+
+/* set_data - bytes from..to are data; widened to whole units, so that pieces suit the blocks of both ends. */
+static void set_data(const struct end *e, uint64_t off, uint64_t from, uint64_t to, uint64_t *fromp,
+	uint64_t *top)
+{
+	*fromp = MAX(off, round_down(from, HOLE_UNIT));
+	*top = MIN(e->len, round_up(to, HOLE_UNIT));
+	if (*top <= off) /* cannot be; but nothing may stand still */
+		*top = e->len;
+}
+
+/* ask_status - GET LBA STATUS (SBC-3 5.6) from a block on; the number of rows in buf, 0 when the disk does not tell. */
+static unsigned ask_status(struct end *e, uint64_t lba, uint8_t *buf, uint32_t len)
+{
+	struct iovec iov = {buf, len};
+	struct berth_command c = {
+		.cdb = {0x9e, 0x12}, .lun = -1, .in = &iov, .n_in = 1, .flags = BERTH_REPEATABLE};
+	struct berth_result r;
+
+	for (unsigned i = 0; i < 8; i++) {
+		c.cdb[2 + i] = (uint8_t)(lba >> (56 - 8 * i));
+		if (i < 4)
+			c.cdb[10 + i] = (uint8_t)(len >> (24 - 8 * i));
+	}
+	if (berth_command_wait(e->s, &c, &r) || r.transferred < STATUS_HEAD + STATUS_ROW)
+		return 0;
+	return (r.transferred - STATUS_HEAD) / STATUS_ROW;
+}
+
+static uint64_t big_endian(const uint8_t *at, unsigned len)
+{
+	uint64_t v = 0;
+
+	while (len--)
+		v = v << 8 | *at++;
+	return v;
+}
+
+/* disk_data - the rows follow each other, holes and data in turn; false: what came is not of that kind. */
+static bool disk_data(struct end *e, uint64_t off, uint64_t *fromp, uint64_t *top)
+{
+	uint8_t buf[STATUS_HEAD + STATUS_ROWS * STATUS_ROW];
+	uint64_t lba = off / e->disk.block_len, data = UINT64_MAX;
+	unsigned n = ask_status(e, lba, buf, sizeof(buf));
+
+	for (unsigned i = 0; i < n; i++) {
+		const uint8_t *row = buf + STATUS_HEAD + i * STATUS_ROW;
+		uint64_t at = big_endian(row, 8), count = big_endian(row + 8, 4);
+		bool hole = (row[12] & 0x0f) == STATUS_HOLE;
+
+		if (i ? at != lba : at > lba) /* the first may begin earlier */
+			return false;
+		if (!count || count > e->disk.n_blocks - at || at + count <= lba)
+			return false;
+		if (hole && data != UINT64_MAX)
+			break;
+		if (!hole && data == UINT64_MAX)
+			data = lba;
+		lba = at + count;
+	}
+	if (!n)
+		return false;
+	set_data(e, off, (data == UINT64_MAX ? lba : data) * e->disk.block_len,
+		lba * e->disk.block_len, fromp, top);
+	return true;
 }
 
 void end_data(struct end *e, uint64_t off, uint64_t *fromp, uint64_t *top)
@@ -252,8 +328,15 @@ void end_data(struct end *e, uint64_t off, uint64_t *fromp, uint64_t *top)
 
 	*fromp = off;
 	*top = e->len;
-	if (e->is_url || off >= e->len)
+	if (off >= e->len)
 		return;
+	if (e->is_url) {
+		/* What was unmapped reads as zeros only where the disk says so (LBPRZ). */
+		if (!e->disk.thin || !e->disk.zeros || e->no_holes)
+			return;
+		e->no_holes = !disk_data(e, off, fromp, top);
+		return;
+	}
 	from = lseek(e->fd, (off_t)off, SEEK_DATA);
 	if (from < 0) {
 		if (errno == ENXIO) /* nothing but a hole to the end */
@@ -261,7 +344,5 @@ void end_data(struct end *e, uint64_t off, uint64_t *fromp, uint64_t *top)
 		return;
 	}
 	to = lseek(e->fd, from, SEEK_HOLE);
-	*fromp = MAX(off, round_down((uint64_t)from, HOLE_UNIT));
-	if (to > from)
-		*top = MIN(e->len, round_up((uint64_t)to, HOLE_UNIT));
+	set_data(e, off, (uint64_t)from, to > from ? (uint64_t)to : e->len, fromp, top);
 }

@@ -7,10 +7,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "berth/initiator.h"
+#include "client.h"
 
 struct end {
 	const char *name;
+	char label[CLIENT_LABEL]; /* the name, without secrets */
 	bool is_url, is_device, writes;
 	int fd;
 	struct berth_url url;
@@ -18,7 +19,7 @@ struct end {
 	struct berth_disk disk;
 	uint64_t len;        /* bytes; of a file that is written: as long as the source */
 	bool no_same;        /* the disk does not take zeros without bytes */
-	uint64_t data_at, data_end; /* of a source file: the stretch of data last found */
+	bool no_holes;       /* the disk does not tell where they are */
 };
 
 struct slot_io {
@@ -31,7 +32,7 @@ enum { END_DEPTH = 64 };
 
 /* end_open - 0, or -errno with one line in err. A file that is to be written is made if need be, and is not
  * changed before end_prepare(). */
-int end_open(struct end *e, const char *name, bool writes, char *err, size_t err_len);
+int end_open(struct end *e, const char *name, bool writes, const struct client_words *w, char *err, size_t err_len);
 /* end_prepare - a destination takes on the length: files are emptied and grown, disks must be long enough. */
 int end_prepare(struct end *e, uint64_t len, char *err, size_t err_len);
 bool end_same(const struct end *a, const struct end *b); /* the very same file or disk */
@@ -47,6 +48,6 @@ void end_write(struct end *e, struct slot_io *io, uint64_t off, const void *buf,
 bool end_zero(struct end *e, struct slot_io *io, uint64_t off, uint64_t len);
 int end_sync(struct end *e, char *err, size_t err_len);
 
-/* end_data - of a source file: from off on, where do the next bytes lie that are not a hole? *fromp >= off; both at
- * most the length. Disks have data everywhere. */
+/* end_data - of a source: from off on, where do the next bytes lie that are not a hole? *fromp >= off; both at most the
+ * length, and *top > off. A thin disk is asked (GET LBA STATUS), which waits for its answer. */
 void end_data(struct end *e, uint64_t off, uint64_t *fromp, uint64_t *top);

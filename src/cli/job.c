@@ -413,6 +413,7 @@ static void conn_deinit(struct bench_conn *c)
 		j->send_calls += info.send_calls;
 		j->placed_bytes += info.placed_bytes;
 		j->copied_bytes += info.copied_bytes;
+		j->n_reconnects += info.n_reconnects;
 		berth_close(c->s);
 	}
 	free(c->flights);

@@ -9,7 +9,7 @@
 
 static bool flag;
 static const char *word;
-static uint64_t number, size;
+static uint64_t number, size, seconds;
 static const char *words[2];
 static unsigned n_words;
 static char err[200];
@@ -19,6 +19,7 @@ static const struct arg table[] = {
 	{"--word", ARG_WORD, &word, 0, 0, "WORD", "a word"},
 	{"--number", ARG_NUMBER, &number, 2, 9, "N", "a number"},
 	{"--size", ARG_SIZE, &size, 512, 1 << 20, "SIZE", "a size"},
+	{"--time", ARG_TIME, &seconds, 1, 7200, "S", "a time"},
 	{NULL},
 };
 
@@ -61,6 +62,23 @@ static void options(void **state)
 	assert_int_equal(PARSE("--flag", "--help"), ARGS_HELP);
 }
 
+static void times(void **state)
+{
+	/* clang-format off */
+	static const struct { const char *text; uint64_t seconds; } rows[] = {
+		{"1", 1}, {"90s", 90}, {"5m", 300}, {"2h", 7200}, {"7200", 7200},
+	};
+	static const char *const bad[] = {"0", "0m", "3h", "5d", "1m30", "s", "-1", "", "1.5", "99999999999999999999h"};
+	/* clang-format on */
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(PARSE("--time", rows[i].text), ARGS_RUN);
+		assert_int_equal(seconds, rows[i].seconds);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		BAD("not a time of 1 to 7200 seconds", "--time", bad[i]);
+}
+
 static void refused(void **state)
 {
 	BAD("--none: no such option", "--none");
@@ -81,6 +99,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options),
+		cmocka_unit_test(times),
 		cmocka_unit_test(refused),
 	};
 

@@ -125,7 +125,8 @@ static void begin_login(struct berth_session *s)
 	param_default(&s->params);
 	framer_init(&s->framer, &nexus_framer_ops, s, s->pool->scratch, &s->dpt);
 	s->state = NX_LOGIN;
-	if (signon_init(&s->signon, &offer, s->initiator, s->discovery ? NULL : s->target, s->isid, &proof))
+	if (signon_init(&s->signon, &offer, s->initiator, s->discovery ? NULL : s->target, s->isid,
+		    &proof))
 		nexus_fault(s, -ENOMEM, "out of memory");
 	s->text_due = true;
 }
@@ -212,10 +213,12 @@ static void wait_for_another(struct berth_session *s, bool was_ready)
 	s->state = NX_WAITING;
 }
 
-/* is_hopeless - trying again would end in the same way. */
-static bool is_hopeless(int error)
+/* is_hopeless - trying again would end in the same way. A target that was there is looked for longer: tgt and
+ * others listen before they know their targets. */
+static bool is_hopeless(const struct berth_session *s, int error)
 {
-	return error == -EACCES || error == -ENOENT || error == -ENOMEM || error == -ECANCELED;
+	return error == -EACCES || error == -ENOMEM || error == -ECANCELED ||
+	       (error == -ENOENT && !s->once_ready);
 }
 
 void nexus_lost(struct berth_session *s, int error)
@@ -225,7 +228,7 @@ void nexus_lost(struct berth_session *s, int error)
 
 	snprintf(moved, sizeof(moved), "%s", error == -EREMCHG ? s->signon.moved : "");
 	s->fault = 0;
-	if (s->state == NX_LEAVING || is_hopeless(error)) {
+	if (s->state == NX_LEAVING || is_hopeless(s, error)) {
 		nexus_die(s, error);
 		return;
 	}

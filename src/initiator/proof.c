@@ -8,8 +8,8 @@
 
 enum { AUTH_CHAP = 1 }; /* the words of key.tbl's AuthMethod */
 
-void proof_init(struct proof *p, const struct proof_secrets *with,
-	const uint8_t random[PROOF_RANDOM_LEN])
+void proof_init(
+	struct proof *p, const struct proof_secrets *with, const uint8_t random[PROOF_RANDOM_LEN])
 {
 	*p = (struct proof){.with = *with, .id = random[0]};
 	memcpy(p->challenge, random + 1, sizeof(p->challenge));
@@ -72,8 +72,7 @@ static int answer(struct proof *p, const struct nego *n, struct text *out, const
 	if (!byte_of(algorithm, &which) || !byte_of(id_text, &id) || len <= 0)
 		return PROOF_REFUSED;
 	p->algorithm = which;
-	n_response =
-		chap_response(which, id, p->with.password, challenge, (size_t)len, response);
+	n_response = chap_response(which, id, p->with.password, challenge, (size_t)len, response);
 	*whyp = "the target chose a hash that was not offered";
 	if (!n_response)
 		return PROOF_REFUSED;

@@ -271,6 +271,7 @@ void requests_end_all(struct berth_session *s, int error)
  * with it. */
 static void give_up(struct berth_session *s, struct request *r)
 {
+	uint32_t patience = MIN((uint32_t)ABORT_MS, s->opt.command_ms);
 	struct request *tmf;
 
 	if (r->state != REQ_SENT) {
@@ -284,13 +285,13 @@ static void give_up(struct berth_session *s, struct request *r)
 	}
 	r->aborting = true;
 	r->error = -ETIMEDOUT;
-	r->deadline_ns = s->now_ns + ABORT_MS * MS;
+	r->deadline_ns = s->now_ns + patience * MS;
 	tmf->function = TMF_ABORT_TASK;
 	tmf->ref = request_number(s, r);
 	tmf->ref_itt = r->itt;
 	tmf->ref_cmdsn = r->cmdsn;
 	tmf->lun = r->lun;
-	tmf->timeout_ms = ABORT_MS;
+	tmf->timeout_ms = patience;
 	tmf->done = NULL;
 	request_queue(s, tmf);
 }

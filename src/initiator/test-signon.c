@@ -300,8 +300,8 @@ static const struct chap_db db = {users, 2, {"disk", "the-other-way"}};
 static const struct chap_db no_self = {users, 2, {NULL, NULL}};
 static const uint8_t our_dice[PROOF_RANDOM_LEN] = {9, 8, 7};
 
-static struct pair *chap_pair(
-	const struct chap_db *who, const char *user, const char *password, const char *target_password)
+static struct pair *chap_pair(const struct chap_db *who, const char *user, const char *password,
+	const char *target_password)
 {
 	struct pair *p = new_pair();
 	struct proof_secrets with = {user, password, "", target_password};
@@ -339,7 +339,8 @@ static void proves_itself(void **state)
 		const char *target = i & 1 ? NULL : TARGET; /* a discovery session too */
 
 		pair_init(p, target);
-		assert_int_equal(converse(p, LOGIN_SUCCESS), rows[i].error ? SIGNON_FAILED : SIGNON_DONE);
+		assert_int_equal(
+			converse(p, LOGIN_SUCCESS), rows[i].error ? SIGNON_FAILED : SIGNON_DONE);
 		assert_int_equal(p->so.error, rows[i].error);
 		if (!rows[i].error && rows[i].db)
 			assert_string_equal(p->l.user, rows[i].user);

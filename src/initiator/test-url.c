@@ -52,14 +52,16 @@ static void urls(void **state)
 
 static void secrets(void **state)
 {
-	static const char *const bad[] = {"iscsi://me%hidden@h:0/x?target_user=disk&target_password=hidden",
+	static const char *const bad[] = {
+		"iscsi://me%hidden@h:0/x?target_user=disk&target_password=hidden",
 		"iscsi://me%hidden@h/iqn.2026-11.x:y/99999?target_password=hidden",
-		"iscsi://me%hidden@h/nothing", "iscsi://me:hidden@h/iqn.2026-11.x:y/0?password=hidden",
-		"iscsi://me%hid%00den@h/"};
+		"iscsi://me%hidden@h/nothing",
+		"iscsi://me:hidden@h/iqn.2026-11.x:y/0?password=hidden", "iscsi://me%hid%00den@h/"};
 	struct berth_url u;
 	char err[900];
 
-	berth_url_parse(&u, "iscsi://u%p@h/iqn.2026-11.x:y/3?target_user=t&target_password=s%26cret", err,
+	berth_url_parse(&u,
+		"iscsi://u%p@h/iqn.2026-11.x:y/3?target_user=t&target_password=s%26cret", err,
 		sizeof(err));
 	assert_string_equal(u.target_user, "t");
 	assert_string_equal(u.target_password, "s&cret");

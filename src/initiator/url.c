@@ -19,7 +19,8 @@ static int refuse(char *err, size_t err_len, const char *text, const char *why)
 	const char *at = memchr(text + head, '@', strcspn(text + head, "/?"));
 	const char *rest = at ? at + 1 : text + head;
 
-	snprintf(err, err_len, "%.*s%.*s: %s", (int)head, text, (int)(text + len - rest), rest, why);
+	snprintf(
+		err, err_len, "%.*s%.*s: %s", (int)head, text, (int)(text + len - rest), rest, why);
 	return -EINVAL;
 }
 

@@ -186,9 +186,9 @@ static int challenge_it(struct chap *c, const struct nego *n, struct text *out, 
 	r = text_addf(out, "CHAP_A", "%u", c->algorithm);
 	if (!r)
 		r = text_addf(out, "CHAP_I", "%u", c->id);
-	return r                                                                 ? -ENOMEM
+	return r                                                               ? -ENOMEM
 	       : chap_say(out, KEY_CHAP_C, c->challenge, sizeof(c->challenge)) ? -ENOMEM
-										 : CHAP_MORE;
+									       : CHAP_MORE;
 }
 
 static const struct chap_user *find_user(const struct chap_db *db, const char *name)

@@ -322,6 +322,9 @@ static int act_move(struct request *q)
 	q->bad = 18;
 	if (port != q->c->nexus->port) /* a target has one */
 		return END_BAD_FIELD;
+	q->bad = 20;
+	if (!id_len)
+		return END_BAD_FIELD;
 	q->bad = LIST_LEN;
 	if (transport_id_get(p + LIST_LEN, id_len, name, &is_port) != id_len || !is_port ||
 		strcmp(name, q->self->name) == 0)

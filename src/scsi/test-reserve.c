@@ -488,6 +488,18 @@ static void test_move(void **state)
 	HELD(0x66, 3);
 }
 
+/* A list that names no port, though its own length says so: nothing is read behind it. */
+static void test_move_to_nobody(void **state)
+{
+	both(0);
+	GOOD(PR(RESERVE, 3, K1, 0));
+	move_list("", K1, 5, 0);
+	put_be32(list + 20, 0);
+	BAD(OUT(DISK, CDB(0x5f, MOVE, 0, 0, 0, 0, 0, 0, 24), list, 24), 5, 0x26, 0);
+	HELD(K1, 3);
+	KEYS(2, K1, K2);
+}
+
 /* --- what is told --- */
 
 static void test_capabilities(void **state)
@@ -697,6 +709,7 @@ int main(void)
 		TEST(test_preempt_changes_the_type),
 		TEST(test_preempt_sweeps),
 		TEST(test_move),
+		TEST(test_move_to_nobody),
 		TEST(test_capabilities),
 		TEST(test_full_status),
 		TEST(test_kept_over_a_restart),

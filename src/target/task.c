@@ -234,10 +234,13 @@ static void answer_response(struct task *t)
 	}
 }
 
+/* task_answer - it has settled. Whoever waited for that hears now, not when the answer has left: a peer that
+ * does not read must not hold up others. */
 static void task_answer(struct task *t)
 {
 	uint32_t len = t->scsi.read ? (uint32_t)MIN(t->scsi.in_len, t->scsi.edtl) : 0;
 
+	tell_waiters(&t->waiters);
 	t->state = TASK_SENDING;
 	t->tx.owner = t;
 	t->tx.done = task_sent;
@@ -251,7 +254,7 @@ static void task_answer(struct task *t)
 	tx_push(t->c, &t->tx);
 }
 
-/* task_ended - it was aborted, and has settled. Whoever waited hears now, not when an answer has left. */
+/* task_ended - it was aborted, and has settled. */
 static void task_ended(struct task *t)
 {
 	struct scsi_cmd *cmd = &t->scsi;
@@ -263,7 +266,6 @@ static void task_ended(struct task *t)
 	cmd->status = SCSI_TASK_ABORTED;
 	cmd->sense_len = 0;
 	cmd->in_len = 0;
-	tell_waiters(&t->waiters);
 	task_answer(t);
 }
 

@@ -48,7 +48,7 @@ struct task {
 	uint64_t progress_ns;  /* when data last arrived */
 	uint64_t budget;       /* of the connection's read_bytes */
 	/* What follows is not cleared by task_new(). */
-	struct list waiters;   /* functions that wait for its end, any number */
+	struct list waiters;   /* functions that wait until it has settled, any number */
 	struct scsi_cmd scsi;
 	struct tx tx;
 };

@@ -127,6 +127,56 @@ static void echoes_that_nobody_fetches(struct daemon *d)
 	peer_reset(slow);
 }
 
+/* Persistent Reserve Out, REGISTER AND IGNORE (6) or PREEMPT (4), type 3 (exclusive access). */
+static uint32_t send_reserve(struct peer *p, unsigned action, uint8_t key, uint8_t new_key)
+{
+	uint8_t *list = scene_alloc(24);
+	struct peer_cmd c = {.cdb = {0x5f, (uint8_t)action, 3, [8] = 24},
+		.write = true,
+		.edtl = 24,
+		.data = list,
+		.data_len = 24};
+
+	list[7] = key;
+	list[15] = new_key;
+	return peer_send_cmd(p, &c);
+}
+
+/* Who fences a node that has stopped reading waits until its writes have ended, not until it has fetched their
+ * answers. */
+static void preempt_does_not_wait_for_who_does_not_read(struct daemon *d)
+{
+	struct peer_params want = peer_params_default();
+	struct peer *slow, *good;
+	uint8_t *block = scene_alloc(BLOCK);
+	struct peer_cmd same = {.cdb = {0x93, [12] = 0x7f, [13] = 0xff},
+		.write = true,
+		.edtl = BLOCK,
+		.data = block,
+		.data_len = BLOCK};
+	int64_t start;
+
+	want.immediate_data = true;
+	good = daemon_peer(d, &want);
+	slow = daemon_peer(d, &want);
+	fill(good, 0, AREA, 1);
+	peer_set_recv_buffer(slow, 65536);
+	peer_expect_good(slow, send_reserve(slow, 6, 0, 1));
+	peer_expect_good(good, send_reserve(good, 6, 0, 2));
+	peer_expect_good(slow, send_reserve(slow, 1, 1, 0));
+	pattern(block, BLOCK, 9, 0);
+	for (unsigned i = 0; i < AREA; i++)
+		peer_send_read(slow, (uint64_t)i * MIB / BLOCK, MIB / BLOCK);
+	for (unsigned i = 0; i < 6; i++) /* 16 MiB each, at different places */
+		peer_send_cmd(slow, (same.cdb[8] = (uint8_t)i, &same));
+	scene_sleep(10); /* they have begun */
+	start = scene_now_ms();
+	good->timeout_ms = 20000;
+	peer_expect_good(good, send_reserve(good, 4, 2, 1));
+	scene_note("preempted after %lld ms", (long long)(scene_now_ms() - start));
+	peer_reset(slow);
+}
+
 /* The target asks after 30 s of silence whether we live; who answers stays, who does not is closed.
  */
 static void keepalive(struct daemon *d)
@@ -188,6 +238,7 @@ static const struct scene_case cases[] = {
 	CASE(more_pinned_than_the_cache, .file = 64 << 20, .args = {"--cache", "32M"},
 		.ours = true),
 	CASE(echoes_that_nobody_fetches, .ours = true),
+	CASE(preempt_does_not_wait_for_who_does_not_read, .file = 64 << 20, .ours = true),
 	CASE(keepalive, .ours = true),
 	CASE(idle_costs_nothing, .ours = true),
 };

@@ -124,8 +124,10 @@ static void let_go(struct berth_session *s, struct request *r)
 	r->e = NULL;
 	if (s->rx_request == r)
 		s->rx_request = NULL;
-	if (s->texter == r)
+	if (s->texter == r) {
 		s->texter = NULL;
+		s->text_due = s->text_asks_more = false;
+	}
 }
 
 static void to_ended(struct berth_session *s, struct request *r)

@@ -1,12 +1,15 @@
 /* test-nexus.c - a session against a target whose every word is scripted: placement, order, loss and lies. */
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <cmocka.h>
 #include "dummy.h"
+#include "nexus.h"
 #include "tag.h"
 
 enum { BLOCK = 512, N = 8 };
@@ -595,6 +598,42 @@ static void other_nonsense(void **state)
 	}
 }
 
+/* A text answer that has more to say, and a Reject of the question in the same breath: nothing more is asked. */
+static void rejects_what_it_answers(void **state)
+{
+	static const int on = 1, off = 0;
+	struct berth_url u;
+	char err[200];
+	uint8_t refused[BHS_LEN];
+	struct request *r;
+	struct pdu more = {.opcode = OP_TEXT_RESPONSE, .ttt = 1, .text.c = true},
+		   reject = {.opcode = OP_REJECT,
+			   .itt = ITT_NONE,
+			   .reject.reason = 4,
+			   .data_len = BHS_LEN};
+
+	dummy_url(&d, &u);
+	u.target[0] = '\0';
+	assert_int_equal(berth_open(&d.s, &u, NULL, err, sizeof(err)), 0);
+	dummy_login(&d);
+	r = request_take(d.s, REQ_TEXT, true);
+	assert_int_equal(text_add(&d.s->text_out, "SendTargets", "All"), 0);
+	d.s->text_ttt = TAG_NONE;
+	r->done = on_end;
+	r->ctx = &ends[0];
+	request_queue(d.s, r);
+	berth_flush(d.s);
+	more.itt = dummy_hear(&d, OP_TEXT_REQUEST)->itt;
+	pdu_encode(&d.rx, refused);
+	assert_int_equal(setsockopt(d.fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)), 0);
+	dummy_say(&d, &more, NULL);
+	dummy_say(&d, &reject, refused);
+	assert_int_equal(setsockopt(d.fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off)), 0);
+	ENDED(0, -EPROTO);
+	assert_true(dummy_silence(&d));
+	end();
+}
+
 /* A target that answers for good where it has not read the data yet: the buffers are held until they are out. */
 static void answer_before_the_data(void **state)
 {
@@ -635,6 +674,7 @@ int main(void)
 		CASE(lies_about_data),
 		CASE(lies_about_writes),
 		CASE(other_nonsense),
+		CASE(rejects_what_it_answers),
 		CASE(answer_before_the_data),
 	};
 

@@ -13,7 +13,11 @@
 #include "text.h"
 #include "worker.h"
 
-enum { TEXT_MAX = 64 << 10, TEXT_SLOT = TAG_OTHER_FIRST + 1 };
+enum {
+	TEXT_MAX = 64 << 10,  /* of a request */
+	ANSWER_MAX = 4 << 20, /* 1024 long names, many addresses */
+	TEXT_SLOT = TAG_OTHER_FIRST + 1,
+};
 
 static void text_end(struct text **tp)
 {
@@ -24,12 +28,12 @@ static void text_end(struct text **tp)
 	}
 }
 
-static struct text *text_begin(void)
+static struct text *text_begin(uint32_t max)
 {
 	struct text *t = malloc(sizeof(*t));
 
 	if (t)
-		text_init(t, TEXT_MAX);
+		text_init(t, max);
 	return t;
 }
 
@@ -124,7 +128,7 @@ void rx_text_request(struct conn *c)
 	if (!goes_on) {
 		text_end(&c->text);
 		text_end(&c->answer);
-		c->text = text_begin();
+		c->text = text_begin(TEXT_MAX);
 	}
 	if (!c->text || text_add_bytes(c->text, c->rx_data, c->rx.data_len)) {
 		text_end(&c->text);
@@ -135,7 +139,7 @@ void rx_text_request(struct conn *c)
 		text_more(c);
 		return;
 	}
-	c->answer = text_begin();
+	c->answer = text_begin(ANSWER_MAX);
 	c->answer_at = 0;
 	if (!c->answer || !text_answer(c, c->text, c->answer)) {
 		text_end(&c->text);

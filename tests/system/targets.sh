@@ -79,6 +79,19 @@ many_luns() {
 	rm "$DIR"/many-*.img
 }
 
+# The list is longer than 64 KiB.
+many_targets() {
+	local args=() i long
+	long=$(printf 'n%.0s' {1..180})
+	for ((i = 0; i < 330; i++)); do
+		args+=(--target "iqn.2026-11.com.example:$long.$i" "$DIR/name-$i.img,size=1M")
+	done
+	start names "${args[@]}"
+	same "$(iscsi-ls "$(portal names)" | grep -c "Target:iqn.2026-11.com.example:$long")" 330
+	stop names
+	rm "$DIR"/name-*.img
+}
+
 not_there() {
 	refused iscsi-readcapacity16 "$(portal srv)/$A/7"
 	refused iscsi-readcapacity16 "$(portal srv)/iqn.2026-11.com.example:none/0"
@@ -115,13 +128,14 @@ advertised() {
 	stop far
 }
 
-plan 12
+plan 13
 it "starts" starts
 it "prints one line a LUN, then ready" prints_urls
 it "iscsi-ls lists both targets and all LUNs" lists_all
 it "sizes and block sizes" sizes_and_blocks
 it "no disk shows another's bytes" disks_are_apart
 it "260 LUNs, each at its URL" many_luns
+it "330 targets with long names" many_targets
 it "a read-only disk refuses writes" read_only
 it "no such LUN, no such target" not_there
 it "IPv6 addresses stand in brackets" ipv6

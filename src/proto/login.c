@@ -158,7 +158,7 @@ static enum login_step tell(struct login *l)
 	struct login_state *s = l->state;
 	uint32_t left = s->out.len - s->out_pos, len = MIN(left, (uint32_t)PIECE_MAX);
 
-	respond(l, s->out.buf + s->out_pos, len);
+	respond(l, len ? s->out.buf + s->out_pos : NULL, len);
 	s->out_pos += len;
 	if (len < left) {
 		l->rsp.login.c = true;

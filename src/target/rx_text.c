@@ -82,7 +82,7 @@ static void text_reply(struct conn *c)
 
 	if (!tx)
 		return;
-	if (!tx_own(tx, a->buf + c->answer_at, len)) {
+	if (!tx_own(tx, len ? a->buf + c->answer_at : NULL, len)) {
 		tx->done(tx, false);
 		conn_end(c, "no memory for a text answer");
 		return;

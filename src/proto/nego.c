@@ -353,6 +353,7 @@ static int sort_pairs(
 		enum key k = key_find(key);
 
 		if (k == KEY_NONE) {
+			n->n_made_up += strncmp(key, "X-", 2) && strncmp(key, "X#", 2);
 			/* A refusal of a key that we never said asks for nothing. */
 			r = is_reserved(value) ? 0 : text_add(out, key, "NotUnderstood");
 			if (r)
@@ -362,6 +363,7 @@ static int sort_pairs(
 		if (value_of[k] && !may_repeat(&key_rows[k], value_of[k], value))
 			return protocol_error(n, &key_rows[k], "stands twice in one text");
 		value_of[k] = value;
+		n->n_known++;
 	}
 	if (r < 0) {
 		snprintf(n->why, sizeof(n->why), "the text is not made of key=value pairs");

@@ -33,6 +33,8 @@ struct nego {
 	uint8_t state[N_KEYS];
 	uint32_t at[N_KEYS]; /* kept text of the key, + 1 */
 	struct text kept;
+	unsigned n_known;  /* keys of rows in all texts; what the peer made up (nego_made_up()) */
+	unsigned n_made_up;
 	char why[96]; /* after a named end: one line, of our own words */
 };
 
@@ -64,6 +66,10 @@ const char *nego_value(const struct nego *n, enum key k); /* what the peer decla
 bool nego_heard(const struct nego *n, enum key k);
 bool nego_said(const struct nego *n, enum key k);
 bool nego_rejected(const struct nego *n, enum key k); /* we answered Reject */
+
+/* nego_made_up - nothing of what was said is a key of the RFC, and some of it has not even the form of a key that
+ * others may define (X-, X#; 6.1, 13.22): the texts ask for nothing. */
+static inline bool nego_made_up(const struct nego *n) { return n->n_made_up && !n->n_known; }
 
 /* nego_result - the parameters that hold, made consistent where keys were left out (13.14). */
 struct params nego_result(const struct nego *n);

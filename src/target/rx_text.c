@@ -37,12 +37,13 @@ static struct text *text_begin(uint32_t max)
 	return t;
 }
 
-/* send_targets - All: every target in a discovery session, its own in a normal one. Empty: the session's own. */
+/* send_targets - All: every target in a discovery session, its own in a normal one. Empty: the session's own. A name
+ * that nobody here has gets an empty answer; what is no name at all is refused. */
 static int send_targets(struct conn *c, const char *value, struct text *answer)
 {
 	const struct config *cfg = server_config(c->w->server);
 	struct node *n;
-	int rc = 0;
+	int rc = *value && strcmp(value, "All") && !iscsi_name_valid(value) ? NEGO_PROTOCOL_ERROR : 0;
 
 	for (unsigned i = 0; !rc && (n = server_node(c->w->server, i)); i++) {
 		bool own = c->s->node == n;
@@ -64,6 +65,9 @@ static bool text_answer(struct conn *c, struct text *in, struct text *out)
 
 	nego_init(&n, NEGO_TARGET, NEGO_FULL, true, server_offer(c->w->server), &c->params);
 	rc = nego_rx(&n, in, out);
+	/* libiscsi's suite asks for this one; an answer of NotUnderstood alone it takes for a broken target list. */
+	if (!rc && c->phase == PHASE_FULL && nego_made_up(&n))
+		rc = NEGO_PROTOCOL_ERROR;
 	targets = rc ? NULL : nego_value(&n, KEY_SEND_TARGETS);
 	if (targets)
 		rc = send_targets(c, targets, out);

@@ -381,6 +381,35 @@ static void text_in_full_feature(struct daemon *d)
 	round_trip(p, 0, 8, 1);
 }
 
+/* Texts that ask for nothing this side could give: a Reject each, and the connection stays. */
+static void text_of_nonsense(struct daemon *d)
+{
+	static const char *const nonsense[] = {"SendTargetsPlease=All\n", "SendTargets=Alle\n",
+		"SendTargets=A\n", "sENDtARGETS=aLL\n", "SendTargets", "MaxBurstLength=512\n"};
+	struct peer *p = daemon_peer(d, NULL);
+
+	for (unsigned i = 0; i < sizeof(nonsense) / sizeof(nonsense[0]); i++) {
+		char text[64];
+		struct peer_pdu pdu;
+		uint32_t len = strchr(nonsense[i], '\n')
+				       ? peer_text(text, sizeof(text), nonsense[i])
+				       : (uint32_t)strlen(strcpy(text, nonsense[i]));
+
+		peer_pdu(p, &pdu, PEER_TEXT, PEER_F, peer_itt(p), text, len);
+		pdu_set(&pdu, TTT, PEER_NONE);
+		p->cmdsn++;
+		peer_send(p, &pdu);
+		peer_expect(p, &pdu, PEER_REJECT);
+		EXPECT_EQ(pdu_get(&pdu, RESPONSE), 4); /* protocol error */
+		peer_ask(p, "SendTargets=All\n");
+		EXPECT(peer_said(p, "TargetName"), "the target is not told");
+	}
+	peer_ask(p, "Colour=blue\nMaxRecvDataSegmentLength=8192\n");
+	EXPECT(peer_said(p, "Colour") && !strcmp(peer_said(p, "Colour"), "NotUnderstood"),
+		"beside a known key an unknown one is answered");
+	round_trip(p, 0, 8, 1);
+}
+
 static void logout_reasons(struct daemon *d)
 {
 	struct peer *p = daemon_peer(d, NULL);
@@ -444,6 +473,7 @@ static const struct scene_case cases[] = {
 	CASE(r2ts_outstanding),
 	CASE(pings),
 	CASE(text_in_full_feature),
+	CASE(text_of_nonsense),
 	CASE(logout_reasons),
 	CASE(task_management),
 	CASE(no_such_lun),

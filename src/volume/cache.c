@@ -3,7 +3,11 @@
  * A slot says whose content a page is. It is written under the map's lock by who puts the page in,
  * and read by the hand without it, so it is a hint: it counts only when, under that volume's lock,
  * the entry it leads to names this very page. Slots of pages that left a map otherwise are stale
- * and harmless. Volumes do not go while the hand moves: both hold `lock`. */
+ * and harmless. Volumes do not go while the hand moves: both hold `lock`.
+ *
+ * A page that volume_copy() has put into several entries has a slot for one of them; the others are
+ * its sharers, in a chain that begins at more[page] (an index into the pool), and the slot's `at`
+ * has the bit MORE. When the slot's entry gives way a sharer takes the slot. */
 #include "cache.h"
 
 #include <errno.h>
@@ -16,11 +20,19 @@ enum {
 	TIDY_STEPS = 1024, /* slots that cache_tidy() looks at */
 	TIDY_PAGES = 128,
 	OPEN_MAX = 16384, /* pages kept open: an eighth, at most 64 MiB */
+	SHARERS = 64,     /* of a page that are remembered */
 };
 
 struct slot {
 	struct volume *v; /* NULL: nobody's */
+	uint64_t at;      /* with MORE */
+};
+#define MORE (1ull << 63)
+
+struct sharer {
+	struct volume *v;
 	uint64_t at;
+	uint32_t next; /* 0: none */
 };
 
 struct cache {
@@ -33,6 +45,11 @@ struct cache {
 	pthread_mutex_t lock; /* the hand, and volumes that go */
 	uint32_t hand;
 
+	pthread_mutex_t share_lock; /* the three below; innermost but for the arena's */
+	uint32_t *more;             /* a page: its first sharer; 0: none */
+	struct sharer *pool;        /* [0] is not used */
+	uint32_t n_pool, free_sharer;
+
 	uint32_t n_holders; /* atomic, as the three below */
 	uint32_t n_borrowed;
 	uint32_t n_starved;
@@ -44,6 +61,15 @@ struct cache {
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct list all = {&all, &all};
 
+static void slots_free(struct cache *c)
+{
+	if (c->slots != MAP_FAILED)
+		munmap(c->slots, c->n_slots * sizeof(struct slot));
+	if (c->more != MAP_FAILED)
+		munmap(c->more, c->n_slots * sizeof(uint32_t));
+	free(c->pool);
+}
+
 static struct cache *cache_new(struct arena *a)
 {
 	struct cache *c = calloc(1, sizeof(*c));
@@ -53,7 +79,10 @@ static struct cache *cache_new(struct arena *a)
 	c->n_slots = arena_n_pages(a);
 	c->slots = mmap(NULL, c->n_slots * sizeof(struct slot), PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (c->slots == MAP_FAILED) {
+	c->more = mmap(NULL, c->n_slots * sizeof(uint32_t), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (c->slots == MAP_FAILED || c->more == MAP_FAILED) {
+		slots_free(c);
 		free(c);
 		return NULL;
 	}
@@ -61,6 +90,7 @@ static struct cache *cache_new(struct arena *a)
 	c->n_keep_open = MIN(c->n_slots / 8, OPEN_MAX);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->starve_lock, NULL);
+	pthread_mutex_init(&c->share_lock, NULL);
 	list_init(&c->starved);
 	list_push_back(&all, &c->link);
 	return c;
@@ -90,7 +120,8 @@ struct cache *cache_put(struct cache *c)
 	if (--c->n_refs == 0) {
 		check(list_empty(&c->starved) && !c->n_holders && !c->n_borrowed);
 		list_remove(&c->link);
-		munmap(c->slots, c->n_slots * sizeof(struct slot));
+		slots_free(c);
+		pthread_mutex_destroy(&c->share_lock);
 		pthread_mutex_destroy(&c->lock);
 		pthread_mutex_destroy(&c->starve_lock);
 		free(c);
@@ -100,60 +131,190 @@ struct cache *cache_put(struct cache *c)
 }
 
 /* --- slots --- */
+static void sharer_put(struct cache *c, uint32_t i)
+{
+	c->pool[i].next = c->free_sharer;
+	c->free_sharer = i;
+}
+
+static uint32_t sharer_get(struct cache *c)
+{
+	uint32_t i = c->free_sharer, n = MAX(2 * c->n_pool, 64u);
+	struct sharer *pool;
+
+	if (i) {
+		c->free_sharer = c->pool[i].next;
+		return i;
+	}
+	pool = realloc(c->pool, n * sizeof(*pool));
+	if (!pool)
+		return 0;
+	c->pool = pool;
+	for (uint32_t k = MAX(c->n_pool, 1u); k < n; k++)
+		sharer_put(c, k);
+	c->n_pool = n;
+	return sharer_get(c);
+}
+
+/* Sharers of what the page was before. */
+static void sharers_drop(struct cache *c, uint32_t page)
+{
+	pthread_mutex_lock(&c->share_lock);
+	while (c->more[page]) {
+		uint32_t i = c->more[page];
+
+		c->more[page] = c->pool[i].next;
+		sharer_put(c, i);
+	}
+	pthread_mutex_unlock(&c->share_lock);
+}
+
+bool cache_share(struct cache *c, uint32_t page, struct volume *v, uint64_t at)
+{
+	struct slot *s = &c->slots[page];
+	unsigned n = 0;
+	uint32_t i;
+
+	pthread_mutex_lock(&c->share_lock);
+	for (i = c->more[page]; i; i = c->pool[i].next)
+		n++;
+	i = n < SHARERS ? sharer_get(c) : 0;
+	if (i) {
+		c->pool[i] = (struct sharer){v, at, c->more[page]};
+		c->more[page] = i;
+		__atomic_fetch_or(&s->at, MORE, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&c->share_lock);
+	return i;
+}
+
+/* promote - the slot's owner has none of it any more: a sharer takes its place. False: there is none. */
+static bool promote(struct cache *c, uint32_t page)
+{
+	struct slot *s = &c->slots[page];
+	uint32_t i;
+
+	pthread_mutex_lock(&c->share_lock);
+	i = c->more[page];
+	if (i) {
+		c->more[page] = c->pool[i].next;
+		__atomic_store_n(
+			&s->at, c->pool[i].at | (c->more[page] ? MORE : 0), __ATOMIC_RELAXED);
+		__atomic_store_n(&s->v, c->pool[i].v, __ATOMIC_RELEASE);
+		sharer_put(c, i);
+	}
+	pthread_mutex_unlock(&c->share_lock);
+	return i;
+}
+
 void cache_note(struct cache *c, uint32_t page, struct volume *v, uint64_t at)
 {
+	if (unlikely(__atomic_load_n(&c->slots[page].at, __ATOMIC_RELAXED) & MORE))
+		sharers_drop(c, page);
 	__atomic_store_n(&c->slots[page].at, at, __ATOMIC_RELAXED);
 	__atomic_store_n(&c->slots[page].v, v, __ATOMIC_RELEASE);
 }
 
+static void forget_sharers(struct cache *c, const struct volume *v)
+{
+	pthread_mutex_lock(&c->share_lock);
+	for (uint32_t page = 0; c->n_pool && page < c->n_slots; page++) {
+		uint32_t *ip = &c->more[page];
+
+		if (!(__atomic_load_n(&c->slots[page].at, __ATOMIC_RELAXED) & MORE))
+			continue;
+		while (*ip) {
+			uint32_t i = *ip;
+
+			if (c->pool[i].v != v) {
+				ip = &c->pool[i].next;
+				continue;
+			}
+			*ip = c->pool[i].next;
+			sharer_put(c, i);
+		}
+	}
+	pthread_mutex_unlock(&c->share_lock);
+}
+
 void cache_forget(struct cache *c, struct volume *v)
 {
-	struct give g = {.v = v};
-
 	pthread_mutex_lock(&c->lock);
-	for (uint32_t page = 0; page < c->n_slots; page++) {
-		struct slot *s = &c->slots[page];
-		uint64_t at = s->at;
-
-		if (s->v != v)
-			continue;
-		s->v = NULL;
-		if (map_get(&v->map, at) >> 32 != page ||
-			entry_state(map_get(&v->map, at)) != ENTRY_CLEAN)
-			continue;
-		map_set(&v->map, at, ENTRY_HOME);
-		give_page(&g, page);
-	}
+	forget_sharers(c, v);
+	for (uint32_t page = 0; page < c->n_slots; page++)
+		if (c->slots[page].v == v)
+			__atomic_store_n(&c->slots[page].v, NULL, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&c->lock);
+}
+
+void cache_drop(struct cache *c, struct volume *v, uint64_t first, uint32_t n)
+{
+	struct give g = {.v = v};
+	uint32_t out[BATCH];
+
+	for (uint32_t i = 0, n_out = 0; i < n; i += BATCH, n_out = 0) {
+		uint32_t part = MIN(n - i, BATCH);
+
+		map_lock(&v->map, first + i, part);
+		for (uint32_t k = 0; k < part; k++) {
+			entry_t e = map_get(&v->map, first + i + k);
+
+			if (entry_state(e) != ENTRY_CLEAN || e & ENTRY_USED ||
+				arena_refs(c->arena, entry_page(e)) != 1)
+				continue;
+			map_set(&v->map, first + i + k, ENTRY_HOME);
+			out[n_out++] = entry_page(e);
+		}
+		map_trim(&v->map, first + i);
+		map_unlock(&v->map, first + i, part);
+		for (uint32_t k = 0; k < n_out; k++)
+			give_page(&g, out[k]);
+	}
 	give_end(&g);
 }
 
 /* --- the clock --- */
-static bool evict(struct cache *c, uint32_t page)
+enum evicted { STAYS, NOT_ITS, OUT };
+
+/* leave_entry - the page `at` of v gives way, if it is this one. */
+static enum evicted leave_entry(
+	struct cache *c, struct volume *v, uint64_t at, uint32_t page, bool shared)
+{
+	enum evicted r = STAYS;
+	entry_t e;
+
+	map_lock(&v->map, at, 1);
+	e = map_get(&v->map, at);
+	if (entry_state(e) != ENTRY_CLEAN || entry_page(e) != page) {
+		r = entry_state(e) == ENTRY_BUSY ? STAYS : NOT_ITS;
+	} else if (e & ENTRY_USED) {
+		map_set(&v->map, at, e & ~(entry_t)ENTRY_USED);
+	} else if (shared || arena_refs(c->arena, page) == 1) {
+		/* Nobody gets it of this entry without the lock. */
+		map_set(&v->map, at, ENTRY_HOME);
+		map_trim(&v->map, at);
+		r = OUT;
+	}
+	map_unlock(&v->map, at, 1);
+	return r;
+}
+
+/* evict - true: a reference of the page is the caller's; the hand may look at it again when *againp. */
+static bool evict(struct cache *c, uint32_t page, bool *againp)
 {
 	struct slot *s = &c->slots[page];
 	struct volume *v = __atomic_load_n(&s->v, __ATOMIC_ACQUIRE);
 	uint64_t at = __atomic_load_n(&s->at, __ATOMIC_RELAXED);
-	bool out = false;
-	entry_t e;
+	bool shared = at & MORE;
+	enum evicted r = NOT_ITS;
 
-	if (!v || at >= v->n_pages)
-		return false;
-	map_lock(&v->map, at, 1);
-	e = map_get(&v->map, at);
-	if (entry_state(e) == ENTRY_CLEAN && entry_page(e) == page) {
-		if (e & ENTRY_USED) {
-			map_set(&v->map, at, e & ~(entry_t)ENTRY_USED);
-		} else if (arena_refs(c->arena, page) == 1) {
-			/* Only the map has it, and nobody gets it without the lock. */
-			map_set(&v->map, at, ENTRY_HOME);
-			map_trim(&v->map, at);
-			__atomic_store_n(&s->v, NULL, __ATOMIC_RELAXED);
-			out = true;
-		}
-	}
-	map_unlock(&v->map, at, 1);
-	return out;
+	at &= ~MORE;
+	if (v && at < v->n_pages)
+		r = leave_entry(c, v, at, page, shared);
+	if (r == OUT)
+		__atomic_store_n(&s->v, NULL, __ATOMIC_RELAXED);
+	*againp = unlikely(shared) && r != STAYS && promote(c, page);
+	return r == OUT;
 }
 
 /* Up to n pages, at most BATCH; *stepsp is what the hand may still go. The pages are given back
@@ -165,10 +326,12 @@ static uint32_t evict_batch(struct cache *c, uint32_t n, uint64_t *stepsp)
 	n = MIN(n, BATCH);
 	pthread_mutex_lock(&c->lock);
 	while (n_out < n && *stepsp) {
+		bool again;
+
 		(*stepsp)--;
-		if (evict(c, c->hand))
+		if (evict(c, c->hand, &again))
 			out[n_out++] = c->hand;
-		if (++c->hand == c->n_slots)
+		if (!again && ++c->hand == c->n_slots)
 			c->hand = 0;
 	}
 	pthread_mutex_unlock(&c->lock);

@@ -27,7 +27,12 @@ struct cache *cache_put(struct cache *c);	   /* NULL */
 
 /* cache_note - the page is now the content of page `at` of v; under the map's lock. */
 void cache_note(struct cache *c, uint32_t page, struct volume *v, uint64_t at);
-/* cache_forget - the volume goes: all its pages leave. */
+/* cache_share - the same, of a page that may be the content of others as well: false, there are too many to remember.
+ * The page stays while any of them has it; when its time comes all of them lose it. */
+bool cache_share(struct cache *c, uint32_t page, struct volume *v, uint64_t at);
+/* cache_drop - pages that somebody read once, and nobody since, leave. */
+void cache_drop(struct cache *c, struct volume *v, uint64_t first, uint32_t n);
+/* cache_forget - the volume goes: its pages are not the cache's any more. */
 void cache_forget(struct cache *c, struct volume *v);
 
 /* cache_make_room - evict n pages, or as many as can be; how many. Goes round twice at most. */

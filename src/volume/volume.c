@@ -51,7 +51,7 @@ int volume_new(struct volume **vp, const struct volume_params *p)
 	return 0;
 }
 
-static void ram_give_back(struct volume *v)
+static void content_give_back(struct volume *v)
 {
 	struct give g = {.v = v};
 
@@ -64,7 +64,6 @@ static void ram_give_back(struct volume *v)
 		}
 	}
 	give_end(&g);
-	arena_free(v->arena);
 }
 
 struct volume *volume_free(struct volume *v)
@@ -76,10 +75,12 @@ struct volume *volume_free(struct volume *v)
 		sched_yield();
 	if (v->backend) {
 		cache_forget(v->cache, v);
+		content_give_back(v);
 		cache_put(v->cache);
 		backend_free(v->backend);
 	} else {
-		ram_give_back(v);
+		content_give_back(v);
+		arena_free(v->arena);
 	}
 	sync_deinit(&v->sync);
 	map_deinit(&v->map);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "counter.h"
 
-/* why is one of CTR_COPIED_MERGE, CTR_COPIED_TAIL, CTR_COPIED_GUESS. The areas do not overlap. */
+/* why is one of CTR_COPIED_MERGE, CTR_COPIED_TAIL, CTR_COPIED_GUESS, CTR_COPIED_COPY. The areas do not overlap. */
 static inline void copy_payload(enum counter why, void *dst, const void *src, size_t len)
 {
 	count(why, len);

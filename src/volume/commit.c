@@ -157,7 +157,7 @@ static void fresh_gone(struct vol_work *w)
 static int flip_ram(struct vol_work *w)
 {
 	struct map *m = &w->v->map;
-	struct give g = {.v = w->v, .punch = w->constant};
+	struct give g = {.v = w->v, .punch = w->constant || w->zeros};
 	struct page_walk walk = {w->fresh.runs};
 	uint32_t old[ARRAY_ROOM];
 	int r;
@@ -172,8 +172,10 @@ static int flip_ram(struct vol_work *w)
 			arena_ref(w->v->arena, page, 1);
 		map_set(m, w->first + i, page == PAGE_ZERO ? ENTRY_HOME : entry_clean(page));
 	}
-	if (!r && w->constant)
+	if (!r && (w->constant || w->zeros)) {
 		map_trim(m, w->first);
+		map_trim(m, w->first + w->n - 1);
+	}
 	map_unlock(m, w->first, w->n);
 	if (r)
 		return r;
@@ -304,7 +306,7 @@ static void base_add(struct vol_work *w, uint32_t at)
 	w->bases[w->n_bases++] = (struct base){at, PAGE_NONE};
 }
 
-static void bases_of_edges(struct vol_work *w)
+void commit_bases(struct vol_work *w)
 {
 	uint64_t off = w->op->off, len = w->op->len, last = w->first + w->n - 1;
 
@@ -326,7 +328,7 @@ void volume_commit(struct vol_op *op, struct landing *l)
 		return;
 	}
 	landing_give(l, w);
-	bases_of_edges(w);
+	commit_bases(w);
 	commit_run(w);
 }
 

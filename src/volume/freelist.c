@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include "copywork.h"
 #include "pageio.h"
 
 struct free_node {
@@ -22,6 +23,7 @@ static const struct {
 	[FREE_VER] = {sizeof(struct page_ver), 512},
 	[FREE_WAIT] = {sizeof(struct page_wait), 512},
 	[FREE_EXTENT] = {sizeof(struct extent), 16},
+	[FREE_COPY] = {sizeof(struct copy), 4},
 };
 
 static struct depot {

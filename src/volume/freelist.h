@@ -15,6 +15,7 @@ enum freelist {
 	FREE_VER,    /* struct page_ver */
 	FREE_WAIT,   /* struct page_wait */
 	FREE_EXTENT, /* struct extent */
+	FREE_COPY,   /* struct copy */
 	N_FREELISTS
 };
 

@@ -182,6 +182,9 @@ void pageio_attach(struct vol_work *w, struct list *launch)
 		ver->w = w;
 		ver->page = w->constant ? w->pattern : page_next(&walk);
 		ver->durable = false;
+		/* What nobody else has seen has one reference. */
+		ver->shared =
+			w->shares && ver->page < PAGE_ZERO && arena_refs(v->arena, ver->page) > 1;
 		if (w->constant && ver->page != PAGE_ZERO)
 			arena_ref(v->arena, ver->page, 1);
 		n_owed += list_empty(&r->vers) ? 1 : 2;
@@ -195,6 +198,16 @@ void pageio_attach(struct vol_work *w, struct list *launch)
 }
 
 /* --- show --- */
+
+/* False: no memory to remember one more owner of the page. */
+static bool note(struct volume *v, const struct page_ver *ver, uint64_t at)
+{
+	if (ver->shared)
+		return cache_share(v->cache, ver->page, v, at);
+	cache_note(v->cache, ver->page, v, at);
+	return true;
+}
+
 static void show_page(struct vol_work *w, struct page_rec *r, bool failed, struct after *a)
 {
 	struct volume *v = w->v;
@@ -204,14 +217,13 @@ static void show_page(struct vol_work *w, struct page_rec *r, bool failed, struc
 	list_remove(&ver->link);
 	if (entry_state(r->shown) == ENTRY_CLEAN)
 		a->give[a->n_give++] = entry_page(r->shown);
-	if (failed || w->constant) {
-		/* What the disk holds; a shared pattern page can be in no cache slot. */
+	if (failed || w->constant || w->passes || ver->page == PAGE_ZERO || !note(v, ver, r->at)) {
+		/* What the disk holds; a pattern page would have too many owners. */
 		r->shown = ENTRY_HOME;
 		if (ver->page != PAGE_ZERO)
 			a->give[a->n_give++] = ver->page;
 	} else {
 		r->shown = entry_clean(ver->page);
-		cache_note(v->cache, ver->page, v, r->at);
 	}
 	freelist_put(FREE_VER, ver);
 	wake_waits(r, NULL, a);
@@ -230,7 +242,7 @@ static void show(struct vol_work *w, struct after *a)
 		show_page(w, entry_rec(map_get(&v->map, w->first + i)), failed, a);
 	map_unlock(&v->map, w->first, w->n);
 	after_give(a);
-	if (w->constant && w->pattern == PAGE_ZERO)
+	if (w->zeros || (w->constant && w->pattern == PAGE_ZERO))
 		sync_loosen(v);
 	sync_end(w, &a->home);
 	list_push_back(&a->home, &w->link);

@@ -25,6 +25,7 @@ struct page_ver {
 	struct vol_work *w;
 	uint32_t page; /* a reference; PAGE_ZERO */
 	bool durable;  /* or failed, which the work knows */
+	bool shared;   /* the page may be in another entry too */
 };
 
 struct page_wait {

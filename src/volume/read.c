@@ -39,11 +39,12 @@ static void cut_to_range(struct vol_work *w)
 }
 
 /* page_at - the bytes of a page, of which the one before ends at `end`; NULL: they are not here. */
-static inline uint8_t *page_at(struct volume *v, uint64_t at, const uint8_t *end)
+static inline uint8_t *page_at(struct vol_work *w, uint64_t at, const uint8_t *end)
 {
+	struct volume *v = w->v;
 	entry_t e = map_get(&v->map, at), shown = entry_shown(e);
 
-	if (v->cache && entry_state(e) == ENTRY_CLEAN && !(e & ENTRY_USED))
+	if (v->cache && entry_state(e) == ENTRY_CLEAN && !(e & ENTRY_USED) && !w->op->once)
 		map_set(&v->map, at, e | ENTRY_USED);
 	if (likely(entry_state(shown) == ENTRY_CLEAN))
 		return page_ptr(v, entry_page(shown));
@@ -59,7 +60,7 @@ static bool show_pages(struct vol_work *w)
 	unsigned n = 0;
 
 	for (uint32_t i = 0; i < w->n; i++) {
-		uint8_t *ptr = page_at(w->v, w->first + i, end);
+		uint8_t *ptr = page_at(w, w->first + i, end);
 
 		if (!ptr)
 			return false;

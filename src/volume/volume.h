@@ -97,13 +97,16 @@ struct vol_op {
 	uint64_t len;
 	uint32_t gen;      /* volume_gen() at prepare: commits check it under the locks */
 	bool durable;      /* FUA, or a mode that asks for it */
+	bool once;         /* volume_read(): nobody will want it again soon, so the cache need not remember it */
 
 	/* results */
 	struct iovec *iov; /* volume_read(): the bytes, until volume_unpin() */
 	unsigned n_iov;
-	uint64_t where;    /* VOL_MISCOMPARE: byte offset of the first difference, from off; volume_status() */
+	uint64_t where;    /* VOL_MISCOMPARE: byte offset of the first difference, from off; volume_status(); volume_copy():
+			    * bytes that are done */
 	bool mapped;       /* volume_status() */
 	uint64_t bad;      /* -errno: byte of the volume where the first page that failed cannot be read; VOL_NOWHERE: not known */
+	bool source;       /* volume_copy(): what failed was the reading, and `bad` is the source's */
 
 	/* the volume's own */
 	struct vol_work *work;
@@ -145,6 +148,12 @@ void volume_flush(struct vol_op *op);
  * are alike (op->where, whole blocks, not 0)? Looks at so many leaves a call that it may say less than there
  * are. What is under way counts as what it was. */
 void volume_status(struct vol_op *op);
+/* volume_copy - the range becomes what [from_off, from_off + op->len) of `from` shows, which may be the same volume, and
+ * may overlap: then as if all was read before the first byte was written. Any length: steps of 256 pages with the
+ * reactor in between, each read at one moment and committed at one; a writer beside it meets some steps before
+ * and some behind it. Where an offset within a page stays the same pages are shared instead of copied, if both
+ * volumes have them in one arena; holes and pages of zeros become holes. */
+void volume_copy(struct vol_op *op, struct volume *from, uint64_t from_off);
 /* volume_cancel - a long operation ends between two steps, with VOL_STALE; others just run to their end.
  * done comes as always. */
 void volume_cancel(struct vol_op *op);

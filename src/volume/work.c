@@ -34,6 +34,8 @@ struct vol_work *work_new(struct vol_op *op, uint64_t off, uint64_t len)
 	w->n_bases = 0;
 	w->tries = 0;
 	w->turn = w->starved = w->constant = w->unmap = w->cancelled = false;
+	w->zeros = w->shares = w->passes = false;
+	w->copy = NULL;
 	w->pattern = PAGE_ZERO;
 	w->build = NULL;
 	w->pins = NULL;
@@ -62,6 +64,8 @@ void work_free(struct vol_work *w)
 		freelist_put(FREE_ARRAY, w->bases);
 	if (w->iov != w->few_iov)
 		freelist_put(FREE_ARRAY, w->iov);
+	if (w->copy)
+		copy_free(w);
 	if (w->v->cache) {
 		cache_repay(w->v->cache, w->n_borrowed);
 		cache_event(w->v->cache);
@@ -144,7 +148,8 @@ int pages_take(struct volume *v, struct pages *p, enum arena_right right, uint32
 void pages_drop(struct volume *v, struct pages *p)
 {
 	for (unsigned i = 0; i < p->n_runs; i++)
-		arena_unref(v->arena, p->runs[i].page, p->runs[i].n_pages);
+		if (p->runs[i].page != PAGE_ZERO)
+			arena_unref(v->arena, p->runs[i].page, p->runs[i].n_pages);
 	if (p->runs != p->few)
 		freelist_put(FREE_ARRAY, p->runs);
 	p->runs = p->few;

@@ -23,6 +23,8 @@ enum {
 };
 #define PAGE_ZERO (PAGE_NONE - 1) /* no page: its content is zeros */
 
+struct copy;
+
 /* Write order and durability of a file volume (sync.c). */
 struct vol_sync {
 	pthread_mutex_t lock;
@@ -48,7 +50,7 @@ struct volume {
 	uint64_t n_errors;  /* atomic */
 };
 
-/* Pages in runs, in the order of the volume's pages. */
+/* Pages in runs, in the order of the volume's pages. A page of zeros is a run of its own, PAGE_ZERO. */
 struct pages {
 	struct run *runs; /* few[], or an array out of FREE_ARRAY */
 	unsigned n_runs;
@@ -86,6 +88,9 @@ struct vol_work {
 	bool turn;
 	bool starved;
 	bool constant; /* every page becomes `pattern` (volume_zero, volume_same) */
+	bool zeros; /* among the fresh pages, some are PAGE_ZERO */
+	bool shares; /* among the fresh pages, some are in a map already */
+	bool passes; /* file volumes: the pages do not stay when they are durable */
 	bool unmap;
 	uint32_t pattern; /* PAGE_ZERO or a page filled with copies of the block */
 	vol_build_fn build;
@@ -97,6 +102,7 @@ struct vol_work {
 	struct vol_op sub;
 	struct backend_req flush;
 	void (*flushed)(struct vol_work *, int error);
+	struct copy *copy; /* NULL: it is none */
 
 	/* reads */
 	uint32_t n_borrowed; /* pages taken out of the merges' reserve */
@@ -178,6 +184,8 @@ static inline void give_page(struct give *g, uint32_t page)
  * first, n, its fresh pages (or `constant`) and its bases; it may have to wait for base pages, and
  * for durability. */
 void commit_run(struct vol_work *w);
+/* commit_bases - the pages at the ends of w's range that its operation covers in part become bases. */
+void commit_bases(struct vol_work *w);
 
 /* The part [from, to) of volume page `at` that [off, off + len) covers. */
 struct page_part {
@@ -189,6 +197,9 @@ bool page_is_partial(const struct volume *v, uint64_t at, struct page_part p);
 
 extern uint8_t zero_area[ZERO_BYTES]; /* page-aligned; nobody writes it */
 #define zero_bytes ((const uint8_t *)zero_area)
+
+/* --- copy.c --- */
+void copy_free(struct vol_work *w);
 
 /* --- landing.c --- */
 void landing_give(struct landing *l,

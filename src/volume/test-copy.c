@@ -1,0 +1,497 @@
+/* test-copy.c - copies of ranges, inside a volume and between volumes, held against arrays of bytes;
+ * what they share, what they leave in the cache, and where they end early. */
+#include "voltest.h"
+
+#include <errno.h>
+#include "cache.h"
+#include "counter.h"
+
+enum {
+	KIB = 1024,
+	MIB = 1 << 20,
+	PAGE = ARENA_PAGE,
+	SECTOR = 512,
+	SIZE = 3 * MIB + 5 * SECTOR,
+	N_CACHE = 4096
+};
+
+/* A volume beside what it should hold. */
+struct side {
+	struct volume *v;
+	struct fake *fake; /* NULL: RAM */
+	uint8_t *model;
+};
+
+static struct {
+	struct io io;
+	struct arena *cache;
+	struct side side[2];
+	struct counters counters;
+	uint64_t seed;
+} t;
+
+static uint32_t rnd(uint32_t below)
+{
+	t.seed = t.seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)((t.seed >> 33) % below);
+}
+
+static void side_init(struct side *s, bool file)
+{
+	s->model = calloc(1, SIZE);
+	if (!file) {
+		s->v = ram_volume(SIZE, SECTOR);
+		s->fake = NULL;
+		return;
+	}
+	s->fake = fake_new(SIZE);
+	for (uint32_t i = 0; i < SIZE; i++)
+		s->model[i] = s->fake->disk[i] =
+			i / PAGE % 3 ? (uint8_t)(i / PAGE * 7 + i % 13 + 1) : 0;
+	s->v = file_volume(&s->fake->b, t.cache, SECTOR);
+}
+
+static void begin(bool one_file, bool other_file, uint64_t n_cache)
+{
+	t.seed = 1;
+	io_init(&t.io, &turn_ops, 0);
+	counters_enter(&t.counters);
+	memset(&t.counters.v, 0, sizeof(t.counters.v));
+	t.cache = file_arena(n_cache);
+	side_init(&t.side[0], one_file);
+	side_init(&t.side[1], other_file);
+}
+
+static void finish(void)
+{
+	bool some;
+
+	do {
+		some = turn(&t.io);
+		for (unsigned i = 0; i < 2; i++)
+			while (t.side[i].fake && t.side[i].fake->n_pending) {
+				some = true;
+				fake_end(t.side[i].fake, rnd(t.side[i].fake->n_pending));
+			}
+	} while (some);
+}
+
+static void end(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct side *s = &t.side[i];
+		struct arena *a = volume_arena(s->v);
+
+		arena_check(a);
+		if (!s->fake)
+			assert_true(arena_n_lent(a) * PAGE <= volume_mapped_bytes(s->v));
+		else
+			assert_memory_equal(s->fake->disk, s->model, SIZE);
+		s->v = volume_free(s->v);
+		free(s->model);
+	}
+	assert_int_equal(arena_n_lent(t.cache), 0);
+	arena_free(t.cache);
+	counters_leave(&t.counters);
+	io_deinit(&t.io);
+}
+
+/* --- verbs --- */
+static uint64_t counted(enum counter c)
+{
+	return t.counters.v[c];
+}
+
+static void copy_begin(struct test_op *op, unsigned from, uint64_t from_off, unsigned to,
+	uint64_t off, uint64_t len)
+{
+	test_op_init(op, t.side[to].v, &t.io, off, len);
+	volume_copy(&op->op, t.side[from].v, from_off);
+}
+
+static void copy_now(unsigned from, uint64_t from_off, unsigned to, uint64_t off, uint64_t len)
+{
+	struct test_op op;
+
+	copy_begin(&op, from, from_off, to, off, len);
+	finish();
+	assert_true(op.done);
+	assert_int_equal(op.n_done, 1);
+	assert_int_equal(op.end, 0);
+	assert_int_equal(op.op.where, len);
+	memmove(t.side[to].model + off, t.side[from].model + from_off, len);
+}
+
+static void write_now(unsigned to, uint64_t off, uint32_t len)
+{
+	struct side *s = &t.side[to];
+	struct landing l;
+	struct test_op op;
+
+	for (uint32_t i = 0; i < len; i++)
+		s->model[off + i] = (uint8_t)(1 + rnd(255));
+	landing_init(&l, s->v, off, len, NULL);
+	assert_int_equal(landing_take(&l, len, false), 0);
+	fill_iov(l.iov, l.n_iov, s->model + off);
+	test_op_init(&op, s->v, &t.io, off, len);
+	volume_commit(&op.op, &l);
+	finish();
+	assert_true(op.done && !op.end);
+}
+
+static void zero_now(unsigned to, uint64_t off, uint32_t len)
+{
+	struct test_op op;
+
+	memset(t.side[to].model + off, 0, len);
+	test_op_init(&op, t.side[to].v, &t.io, off, len);
+	volume_zero(&op.op, true);
+	finish();
+	assert_true(op.done && !op.end);
+}
+
+static void check_side(unsigned i, uint64_t off, uint64_t len)
+{
+	static uint8_t got[SIZE];
+	struct test_op op;
+
+	test_op_init(&op, t.side[i].v, &t.io, off, len);
+	volume_read(&op.op);
+	finish();
+	assert_true(op.done && !op.end);
+	assert_int_equal(copy_iov(got, op.op.iov, op.op.n_iov), len);
+	volume_unpin(&op.op);
+	assert_memory_equal(got, t.side[i].model + off, len);
+}
+
+static void check_all(void)
+{
+	for (unsigned i = 0; i < 2; i++)
+		for (uint64_t off = 0; off < SIZE; off += MIB)
+			check_side(i, off, MIN(MIB, SIZE - off));
+}
+
+/* --- the model --- */
+static void random_range(uint64_t *offp, uint64_t *fromp, uint64_t *lenp)
+{
+	uint64_t n = SIZE / SECTOR, len = 1 + rnd(rnd(4) ? 64 : n / 2);
+
+	*offp = rnd(n - len + 1) * SECTOR;
+	*fromp = rnd(n - len + 1) * SECTOR;
+	if (rnd(2)) /* the same place within a page */
+		*fromp = MIN(round_down(*fromp, PAGE) + *offp % PAGE, SIZE);
+	if (!rnd(3)) /* near each other, so that they overlap */
+		*fromp = *offp + rnd(8) * PAGE;
+	*fromp = MIN(*fromp, (n - len) * SECTOR);
+	*lenp = len * SECTOR;
+}
+
+static void random_copies(bool one_file, bool other_file, uint64_t n_cache, unsigned rounds)
+{
+	uint64_t off, from, len;
+
+	begin(one_file, other_file, n_cache);
+	for (unsigned i = 0; i < rounds; i++) {
+		random_range(&off, &from, &len);
+		switch (rnd(5)) {
+		case 0:
+			write_now(rnd(2), off, MIN(len, 200 * KIB));
+			break;
+		case 1:
+			zero_now(rnd(2), off, MIN(len, 64 * KIB));
+			break;
+		default:
+			copy_now(rnd(2), from, rnd(2), off, len);
+		}
+		if (i % 16 == 0)
+			check_all();
+	}
+	check_all();
+	end();
+}
+
+static void copies_between_memories_equal_the_model(void **state)
+{
+	random_copies(false, false, 64, 600);
+}
+
+static void copies_between_files_equal_the_model(void **state)
+{
+	random_copies(true, true, N_CACHE, 400);
+}
+
+static void copies_with_a_small_cache_equal_the_model(void **state)
+{
+	random_copies(true, true, 640, 400);
+}
+
+static void copies_between_file_and_memory_equal_the_model(void **state)
+{
+	random_copies(true, false, N_CACHE, 400);
+}
+
+/* --- what is shared --- */
+static void a_copy_at_the_same_place_within_a_page_shares_it(void **state)
+{
+	uint64_t lent;
+
+	begin(false, false, 64);
+	write_now(0, 0, MIB);
+	lent = arena_n_lent(volume_arena(t.side[0].v));
+	copy_now(0, 0, 0, 2 * MIB, MIB);
+	assert_int_equal(arena_n_lent(volume_arena(t.side[0].v)), lent);
+	assert_int_equal(counted(CTR_SHARED_BYTES), MIB);
+	assert_int_equal(counted(CTR_COPIED_COPY), 0);
+	write_now(0, 2 * MIB, 3 * PAGE); /* the source keeps its own */
+	write_now(0, 64 * KIB, PAGE);    /* and the copy */
+	check_all();
+	end();
+}
+
+static void only_the_ends_of_a_copy_are_copied(void **state)
+{
+	begin(false, false, 64);
+	write_now(0, 0, MIB);
+	copy_now(0, SECTOR, 0, 2 * MIB + SECTOR, MIB - 2 * SECTOR);
+	assert_int_equal(counted(CTR_SHARED_BYTES), MIB - 2 * PAGE);
+	assert_int_equal(counted(CTR_COPIED_COPY), 2 * (PAGE - SECTOR));
+	check_all();
+	end();
+}
+
+static void another_place_within_a_page_is_copied(void **state)
+{
+	begin(false, false, 64);
+	write_now(0, 0, MIB);
+	copy_now(0, 0, 0, 2 * MIB + SECTOR, 512 * KIB);
+	assert_int_equal(counted(CTR_SHARED_BYTES), 0);
+	assert_int_equal(counted(CTR_COPIED_COPY), 512 * KIB);
+	check_all();
+	end();
+}
+
+static void memories_of_their_own_share_nothing(void **state)
+{
+	begin(false, false, 64);
+	write_now(0, 0, MIB);
+	copy_now(0, 0, 1, 0, MIB);
+	assert_int_equal(counted(CTR_SHARED_BYTES), 0);
+	assert_int_equal(counted(CTR_COPIED_COPY), MIB);
+	check_all();
+	end();
+}
+
+static void holes_stay_holes(void **state)
+{
+	begin(false, false, 64);
+	write_now(0, 64 * KIB, PAGE);
+	write_now(1, 0, MIB);
+	copy_now(0, 0, 1, 0, MIB);
+	assert_int_equal(volume_mapped_bytes(t.side[1].v), PAGE);
+	assert_int_equal(arena_n_lent(volume_arena(t.side[1].v)), 1);
+	check_all();
+	end();
+}
+
+static void zeros_of_a_file_become_holes(void **state)
+{
+	begin(true, true, N_CACHE);
+	zero_now(0, 0, MIB);
+	check_side(0, 0, MIB); /* in the cache, as pages of zeros */
+	t.side[1].fake->n_count[IO_WRITE] = 0;
+	copy_now(0, 0, 1, 0, MIB);
+	assert_int_equal(t.side[1].fake->n_count[IO_WRITE], 0);
+	assert_true(t.side[1].fake->n_count[IO_PUNCH] > 0);
+	check_all();
+	end();
+}
+
+/* --- the cache --- */
+static void files_share_what_is_in_the_cache(void **state)
+{
+	uint64_t lent;
+
+	begin(true, true, N_CACHE);
+	write_now(0, 0, MIB);
+	lent = arena_n_lent(t.cache);
+	copy_now(0, 0, 1, MIB, MIB);
+	assert_int_equal(counted(CTR_SHARED_BYTES), MIB);
+	assert_int_equal(arena_n_lent(t.cache), lent);
+	assert_int_equal(volume_mapped_bytes(t.side[1].v), MIB);
+	t.side[1].fake->n_count[IO_READ] = 0;
+	check_side(1, MIB, MIB);
+	assert_int_equal(t.side[1].fake->n_count[IO_READ], 0);
+	end();
+}
+
+static void shared_pages_give_way_like_others(void **state)
+{
+	begin(true, true, N_CACHE);
+	write_now(0, 0, MIB);
+	for (unsigned i = 0; i < 2; i++)
+		copy_now(0, 0, 1, i * MIB, MIB);
+	volume_make_room(t.side[0].v, N_CACHE - N_CACHE / 16);
+	volume_make_room(t.side[0].v, N_CACHE - N_CACHE / 16);
+	assert_int_equal(arena_n_lent(t.cache), 0);
+	assert_int_equal(volume_mapped_bytes(t.side[0].v) + volume_mapped_bytes(t.side[1].v), 0);
+	check_all();
+	end();
+}
+
+static void a_volume_goes_and_leaves_what_it_shared(void **state)
+{
+	begin(true, true, N_CACHE);
+	write_now(0, 0, MIB);
+	copy_now(0, 0, 1, 0, MIB);
+	copy_now(1, 0, 0, MIB, MIB);
+	volume_free(t.side[0].v);
+	t.side[0].fake = NULL; /* gone with it */
+	check_side(1, 0, MIB);
+	/* the pages can still be had when there is need of them */
+	volume_make_room(t.side[1].v, N_CACHE - N_CACHE / 16);
+	volume_make_room(t.side[1].v, N_CACHE - N_CACHE / 16);
+	assert_int_equal(arena_n_lent(t.cache), 0);
+	t.side[0].fake = fake_new(SIZE);
+	memset(t.side[0].model, 0, SIZE);
+	t.side[0].v = file_volume(&t.side[0].fake->b, t.cache, SECTOR);
+	end();
+}
+
+static void the_same_copy_again_and_again_remembers_nothing_more(void **state)
+{
+	begin(true, true, N_CACHE);
+	write_now(0, 0, PAGE);
+	for (unsigned i = 0; i < 1000; i++)
+		copy_now(0, 0, 1, i % 3 * PAGE, PAGE);
+	check_all();
+	end();
+}
+
+/* What was used stays in, though ten times the cache was copied past it. */
+static void a_cold_copy_does_not_flush_the_cache(void **state)
+{
+	begin(true, true, 512);
+	for (uint64_t off = 0; off < 256 * KIB; off += 64 * KIB)
+		check_side(0, off, 64 * KIB);
+	assert_int_equal(volume_mapped_bytes(t.side[0].v), 256 * KIB);
+	for (unsigned i = 0; i < 3; i++)
+		copy_now(0, MIB, 1, MIB, SIZE - MIB);
+	assert_int_equal(volume_mapped_bytes(t.side[0].v), 256 * KIB);
+	assert_int_equal(volume_mapped_bytes(t.side[1].v), 0);
+	check_all();
+	end();
+}
+
+/* --- ends before the end --- */
+static void a_copy_can_be_cancelled_between_steps(void **state)
+{
+	struct test_op op;
+
+	begin(false, false, 64);
+	write_now(0, 0, 2 * MIB);
+	copy_begin(&op, 0, 0, 1, 0, 2 * MIB);
+	assert_false(op.done);
+	volume_cancel(&op.op);
+	finish();
+	assert_int_equal(op.end, VOL_STALE);
+	assert_int_equal(op.op.where, MIB);
+	memcpy(t.side[1].model, t.side[0].model, MIB);
+	check_all();
+	end();
+}
+
+static void a_reset_ends_it(void **state)
+{
+	struct test_op op;
+
+	begin(false, false, 64);
+	write_now(0, 0, 2 * MIB);
+	copy_begin(&op, 0, 0, 1, 0, 2 * MIB);
+	volume_gen_next(t.side[1].v);
+	finish();
+	assert_int_equal(op.end, VOL_STALE);
+	memcpy(t.side[1].model, t.side[0].model, op.op.where);
+	check_all();
+	end();
+}
+
+static void what_cannot_be_read_is_told_as_such(void **state)
+{
+	struct test_op op;
+
+	begin(true, false, N_CACHE);
+	copy_begin(&op, 0, PAGE, 1, 0, PAGE);
+	while (!t.side[0].fake->n_pending)
+		assert_true(turn(&t.io));
+	fake_end(t.side[0].fake, 0); /* where data are */
+	t.side[0].fake->fail_next = -EIO;
+	finish();
+	assert_int_equal(op.end, -EIO);
+	assert_true(op.op.source);
+	check_all();
+	end();
+}
+
+static void what_cannot_be_written_is_told_as_such(void **state)
+{
+	struct test_op op;
+
+	begin(false, true, N_CACHE);
+	write_now(0, 0, MIB);
+	copy_begin(&op, 0, 0, 1, 0, MIB);
+	t.side[1].fake->fail_next = -ENOSPC;
+	finish();
+	assert_int_equal(op.end, -ENOSPC);
+	assert_false(op.op.source);
+	copy_now(0, 0, 1, 0, MIB);
+	check_all();
+	end();
+}
+
+/* The pages that a copy needs may all be in use: it makes do with few. */
+static void it_makes_do_with_few_pages(void **state)
+{
+	struct arena_params ap = {.name = "tight",
+		.kind = ARENA_RAM,
+		.n_pages = SIZE / PAGE + 1 + 32,
+		.n_merge_pages = 16};
+	struct volume_params vp = {.name = "tight", .size = SIZE, .block = SECTOR};
+
+	begin(false, false, 64);
+	volume_free(t.side[1].v);
+	assert_int_equal(arena_new(&vp.arena, &ap), 0);
+	assert_int_equal(volume_new(&t.side[1].v, &vp), 0);
+	write_now(0, 0, 3 * MIB);
+	copy_now(0, 0, 1, 0, 3 * MIB);
+	copy_now(0, SECTOR, 1, 0, 3 * MIB - SECTOR);
+	check_all();
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(copies_between_memories_equal_the_model),
+		cmocka_unit_test(copies_between_files_equal_the_model),
+		cmocka_unit_test(copies_with_a_small_cache_equal_the_model),
+		cmocka_unit_test(copies_between_file_and_memory_equal_the_model),
+		cmocka_unit_test(a_copy_at_the_same_place_within_a_page_shares_it),
+		cmocka_unit_test(only_the_ends_of_a_copy_are_copied),
+		cmocka_unit_test(another_place_within_a_page_is_copied),
+		cmocka_unit_test(memories_of_their_own_share_nothing),
+		cmocka_unit_test(holes_stay_holes),
+		cmocka_unit_test(zeros_of_a_file_become_holes),
+		cmocka_unit_test(files_share_what_is_in_the_cache),
+		cmocka_unit_test(shared_pages_give_way_like_others),
+		cmocka_unit_test(a_volume_goes_and_leaves_what_it_shared),
+		cmocka_unit_test(the_same_copy_again_and_again_remembers_nothing_more),
+		cmocka_unit_test(a_cold_copy_does_not_flush_the_cache),
+		cmocka_unit_test(a_copy_can_be_cancelled_between_steps),
+		cmocka_unit_test(a_reset_ends_it),
+		cmocka_unit_test(what_cannot_be_read_is_told_as_such),
+		cmocka_unit_test(what_cannot_be_written_is_told_as_such),
+		cmocka_unit_test(it_makes_do_with_few_pages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

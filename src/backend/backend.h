@@ -53,6 +53,10 @@ struct backend_req {
 	size_t skip;              /* .. and how far into it */
 	struct iovec one;         /* the rest of that vector */
 	struct io_work later;
+	struct io_timer timer;    /* fault.h: a delay's .. */
+	struct backend *late;     /* .. which is this one */
+	struct backend *cut;      /* a power cut's, and to whom it passes on the end of a read */
+	void (*behind)(struct io_disk *, int64_t res);
 	int error;
 	uint64_t suspect;         /* a read failed: `moved` up to which it is searched (0: none has) */
 	uint64_t found;           /* IO_DATA, IO_HOLE: where it begins, the size when nowhere; a failed IO_READ: see above */
@@ -85,5 +89,7 @@ struct file_params {
 	uint32_t block;       /* size must be a multiple of it */
 };
 int backend_file_open(struct backend **bp, const struct file_params *p, char *err, size_t err_len);
+/* backend_memory_open - an image in memory, gone with the process: for a RAM disk that is to lie behind a door. */
+int backend_memory_open(struct backend **bp, uint64_t size, uint32_t block, char *err, size_t err_len);
 /* backend_file_fd - for identity (device, inode, extended attribute). */
 int backend_file_fd(const struct backend *b); /* -1 when it is not a file */

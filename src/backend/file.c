@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -350,6 +351,27 @@ int backend_file_open(struct backend **bp, const struct file_params *p, char *er
 	}
 	*bp = &o.f->b;
 	return 0;
+}
+
+/* The descriptor's own name opens it again, twice, as a path does. */
+int backend_memory_open(
+	struct backend **bp, uint64_t size, uint32_t block, char *err, size_t err_len)
+{
+	int fd = memfd_create("berth-disk", MFD_CLOEXEC), r = fd < 0 ? -errno : 0;
+	char path[32];
+	struct file_params p = {.path = path, .block = block};
+
+	if (!r && ftruncate(fd, (off_t)size) < 0)
+		r = -errno;
+	if (r) {
+		snprintf(err, err_len, "memory: %s", strerror(-r));
+	} else {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		r = backend_file_open(bp, &p, err, err_len);
+	}
+	if (fd >= 0)
+		close(fd);
+	return r;
 }
 
 int backend_file_fd(const struct backend *b)

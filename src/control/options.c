@@ -135,6 +135,37 @@ static int disk_removable(struct parser *p, struct config_disk *d, const char *v
 	return 0;
 }
 
+static int add_fault(
+	struct parser *p, struct config_disk *d, enum fault_kind kind, const char *value)
+{
+	static const char *const names[] = {
+		[FAULT_ERROR] = "error", [FAULT_DELAY] = "delay", [FAULT_POWER] = "power"};
+	struct fault f;
+	char why[160];
+
+	if (fault_parse(&f, kind, value, why, sizeof(why)) < 0)
+		return refuse(p, "%s=%s: %s", names[kind], value, why);
+	for (unsigned i = 0; kind == FAULT_POWER && i < d->n_faults; i++)
+		if (d->faults[i].kind == FAULT_POWER)
+			return refuse(p, "power= was given twice");
+	return config_add_fault(d, &f);
+}
+
+static int disk_error(struct parser *p, struct config_disk *d, const char *value)
+{
+	return add_fault(p, d, FAULT_ERROR, value);
+}
+
+static int disk_delay(struct parser *p, struct config_disk *d, const char *value)
+{
+	return add_fault(p, d, FAULT_DELAY, value);
+}
+
+static int disk_power(struct parser *p, struct config_disk *d, const char *value)
+{
+	return add_fault(p, d, FAULT_POWER, value);
+}
+
 /* clang-format off */
 static const struct disk_option disk_options[] = {
 	{"size",      true,  disk_size,      "size=SIZE           make FILE, sparse, of this size when it is not there"},
@@ -143,6 +174,9 @@ static const struct disk_option disk_options[] = {
 	{"uuid",      true,  disk_uuid,      "uuid=UUID           the identity that initiators see"},
 	{"ro",        false, disk_ro,        "ro                  read-only"},
 	{"removable", false, disk_removable, "removable           a removable medium"},
+	{"error",     true,  disk_error,     "error=OP[:lba=N-M][:rate=P][:errno=NAME][:count=N]   to test with: make it fail"},
+	{"delay",     true,  disk_delay,     "delay=OP:TIME[:jitter=uniform|exp][:lba=..][:rate=P]   make it late"},
+	{"power",     true,  disk_power,     "power=forget|tear  what is not flushed is lost when the program ends"},
 };
 /* clang-format on */
 
@@ -184,7 +218,7 @@ static int set_disk_option(struct parser *p, struct config_disk *d, char *word)
 	if (!o)
 		return refuse(p,
 			"'%s' is no option of a disk (size=, block=, physical=, uuid=, ro, "
-			"removable; a comma in a file name is written \\,)",
+			"removable, error=, delay=, power=; a comma in a file name is written \\,)",
 			word);
 	if (o->takes && (!value || !*value))
 		return refuse(p, "%s needs a value", word);

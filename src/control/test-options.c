@@ -83,6 +83,11 @@ static void disk_words(void **state)
 	assert_null(c.disks[0].path);
 	assert_int_equal(c.disks[0].size, 1 << 20);
 	assert_int_equal(c.disks[0].physical, 512);
+	TAKES("a.img,error=read:lba=7:errno=ENXIO,delay=any:3us,power=forget");
+	assert_int_equal(c.disks[0].n_faults, 3);
+	assert_int_equal(c.disks[0].faults[0].error, -ENXIO);
+	assert_int_equal(c.disks[0].faults[1].delay_ns, 3000);
+	assert_int_equal(c.disks[0].faults[2].kind, FAULT_POWER);
 }
 
 static void commas_in_names(void **state)
@@ -192,7 +197,10 @@ static void refusals(void **state)
 	REFUSES("x,size", "x,size: size needs a value");
 	REFUSES("x,ro=1", "x,ro=1: ro takes no value");
 	REFUSES("x,wo", "x,wo: 'wo' is no option of a disk (size=, block=, physical=, uuid=, ro, "
-		"removable; a comma in a file name is written \\,)");
+		"removable, error=, delay=, power=; a comma in a file name is written \\,)");
+	REFUSES("x,error=erase", "x,error=erase: error=erase: 'erase' is no operation (read, write, unmap, flush, any, "
+		"joined by +)");
+	REFUSES("x,power=tear,power=tear", "x,power=tear,power=tear: power= was given twice");
 	REFUSES("x,uuid=123", "x,uuid=123: not a UUID (32 hexadecimal digits, 8-4-4-4-12)");
 	REFUSES("x x", "x: given twice");
 	REFUSES("--target Iqn|x x", "--target Iqn x: not an iSCSI name (iqn.2026-11.com.example:name, lower case)");
@@ -220,7 +228,7 @@ static void help_names_every_option(void **state)
 	static const char *const names[] = {"--ram", "--target", "--listen", "--advertise",
 		"--threads", "--engine", "--r2t", "--spin", "--cache", "--trace", "--state-dir",
 		"--run-dir", "--param", "--verbose",
-		"size=", "block=", "physical=", "uuid=", "removable"};
+		"size=", "block=", "physical=", "uuid=", "removable", "error=", "delay=", "power="};
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);

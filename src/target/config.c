@@ -52,6 +52,7 @@ void config_deinit(struct config *c)
 	for (unsigned i = 0; i < c->n_disks; i++) {
 		free(c->disks[i].path);
 		free(c->disks[i].text);
+		free(c->disks[i].faults);
 	}
 	free(c->targets);
 	free(c->disks);
@@ -140,6 +141,14 @@ static int add_addr(struct io_addr **listp, unsigned *np, const struct io_addr *
 	if (grow(listp, *np, sizeof(*a)) < 0)
 		return -ENOMEM;
 	(*listp)[(*np)++] = *a;
+	return 0;
+}
+
+int config_add_fault(struct config_disk *d, const struct fault *f)
+{
+	if (grow(&d->faults, d->n_faults, sizeof(*f)) < 0)
+		return -ENOMEM;
+	d->faults[d->n_faults++] = *f;
 	return 0;
 }
 

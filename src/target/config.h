@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "chap.h"
+#include "fault.h"
 #include "io.h"
 #include "param.h"
 #include "reactor.h"
@@ -23,6 +24,8 @@ struct config_disk {
 	uint8_t uuid[16];
 	unsigned target;       /* index into config.targets */
 	unsigned lun;
+	struct fault *faults;  /* how it is to misbehave, the first next to the disk */
+	unsigned n_faults;
 	char *text;            /* as it was given, for messages */
 };
 
@@ -67,6 +70,7 @@ void config_deinit(struct config *c); /* safe to call twice */
  * before the first target makes the default one, iqn.2026-11.io.berth:HOST. */
 int config_add_target(struct config *c, const char *iqn);
 int config_add_disk(struct config *c, const char *text, struct config_disk **diskp);
+int config_add_fault(struct config_disk *d, const struct fault *f);
 int config_add_listen(struct config *c, const struct io_addr *a);
 int config_add_advertise(struct config *c, const struct io_addr *a);
 int config_finish(struct config *c);

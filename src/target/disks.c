@@ -62,7 +62,24 @@ static int open_backend(const struct config_disk *disk, const struct server_worl
 
 	if (world)
 		return world->open(world->ctx, disk->path, bp);
+	if (!disk->path)
+		return backend_memory_open(bp, disk->size, disk->block, err, err_len);
 	return backend_file_open(bp, &fp, err, err_len);
+}
+
+static int add_faults(
+	const struct config_disk *disk, struct backend **bp, char *err, size_t err_len)
+{
+	for (unsigned i = 0; i < disk->n_faults; i++) {
+		int rc = fault_wrap(bp, &disk->faults[i], disk->block);
+
+		if (rc) {
+			*bp = backend_free(*bp);
+			snprintf(err, err_len, "%s: %s", disk->text, strerror(-rc));
+			return rc;
+		}
+	}
+	return 0;
 }
 
 static int open_file(struct disks *d, const struct config *c, const struct server_world *world,
@@ -73,6 +90,8 @@ static int open_file(struct disks *d, const struct config *c, const struct serve
 	if (rc)
 		return rc;
 	rc = open_backend(disk, world, &vp->backend, err, err_len);
+	if (!rc)
+		rc = add_faults(disk, &vp->backend, err, err_len);
 	if (rc)
 		return rc;
 	vp->size = vp->backend->info.size;
@@ -132,8 +151,9 @@ static int open_disk(struct disks *d, const struct config *c, const struct serve
 	int rc;
 
 	snprintf(entry->name, sizeof(entry->name), "disk%u", i);
-	rc = disk->path ? open_file(d, c, world, disk, &vp, err, err_len)
-			: open_ram(disk, &vp, err, err_len);
+	/* Faults belong to a door, and a RAM disk has none: with them it is a file that nobody else sees. */
+	rc = disk->path || disk->n_faults ? open_file(d, c, world, disk, &vp, err, err_len)
+					  : open_ram(disk, &vp, err, err_len);
 	if (rc)
 		return rc;
 	entry->a = vp.arena;

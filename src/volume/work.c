@@ -77,7 +77,8 @@ void work_done(struct vol_work *w, int end)
 {
 	struct vol_op *op = w->op;
 
-	op->bad = w->bad;
+	/* A page is read whole or not at all: within the first one, what was asked for is what fails. */
+	op->bad = w->bad / ARENA_PAGE == op->off / ARENA_PAGE ? MAX(w->bad, op->off) : w->bad;
 	work_free(w);
 	op_end(op, end);
 }

@@ -168,6 +168,9 @@ void peer_status_of(const struct peer_pdu *pdu, struct peer_status *st)
 		st->key = sense[2] & 0xf;
 		st->asc = sense[12];
 		st->ascq = sense[13];
+		st->has_info = sense[0] & 0x80;
+		for (unsigned i = 3; i < 7; i++)
+			st->info = st->info << 8 | sense[i];
 	}
 }
 

@@ -233,6 +233,8 @@ struct peer_status {
 	uint8_t response, status, key, asc, ascq;
 	bool overflow, underflow, in_data; /* in_data: it rode in the last Data-In */
 	uint32_t residual;
+	bool has_info; /* INFORMATION of the fixed format */
+	uint32_t info;
 };
 void peer_status_of(const struct peer_pdu *pdu, struct peer_status *st);
 void peer_expect_status(struct peer *p, uint32_t itt, struct peer_status *st); /* a SCSI Response */

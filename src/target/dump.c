@@ -29,6 +29,7 @@ static const char *const conn_states[] = {[CONN_LOGIN] = "login",
 	[CONN_ENDING] = "ending"};
 static const char *const task_states[] = {[TASK_RECEIVING] = "receiving",
 	[TASK_HELD] = "held",
+	[TASK_DORMANT] = "dormant",
 	[TASK_WAITING] = "waiting",
 	[TASK_RUNNING] = "running",
 	[TASK_SENDING] = "sending",

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "log.h"
+#include "order.h"
 #include "rx.h"
 #include "server_in.h"
 #include "volume.h"
@@ -45,6 +46,7 @@ static struct session *session_new(struct worker *w, struct node *node, const st
 	for (unsigned i = 0; i < SESSION_BUCKETS; i++)
 		list_init(&s->by_itt[i]);
 	s->limit = SESSION_WINDOW;
+	order_init(s);
 	nexus_init(&s->nexus);
 	if (node) {
 		s->nexus.luns = &node->luns;

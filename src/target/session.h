@@ -35,6 +35,9 @@ struct session {
 	uint64_t skipped[SESSION_WINDOW / 64]; /* by CmdSN: used up before their turn, by aborts */
 	unsigned n_skipped;
 	unsigned n_tasks;
+	unsigned n_special;     /* of them, ORDERED and HEAD OF QUEUE ones in their task set (order.h) */
+	bool waking;
+	struct io_work wake;
 	struct nexus nexus;
 	struct quota quotas[SESSION_ARENAS];
 	unsigned n_quotas;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include "arena.h"
 #include "be.h"
+#include "order.h"
 #include "server_in.h"
 #include "session.h"
 #include "trace.h"
@@ -165,6 +166,8 @@ static void task_free(struct task *t)
 	scsi_release(&t->scsi);
 	session_remove(s, t);
 	w->n_tasks--;
+	if (unlikely(s->n_special))
+		order_leave(s, t);
 	budget_give(c, t);
 	tell_waiters(&t->waiters);
 	list_push_front(&w->free_tasks, &t->link);
@@ -242,6 +245,8 @@ static void task_answer(struct task *t)
 
 	tell_waiters(&t->waiters);
 	t->state = TASK_SENDING;
+	if (unlikely(t->s->n_special))
+		order_leave(t->s, t);
 	t->tx.owner = t;
 	t->tx.done = task_sent;
 	if (len && t->scsi.status == SCSI_GOOD)
@@ -301,6 +306,12 @@ static void task_execute(struct task *t)
 	scsi_execute(&t->scsi);
 }
 
+void task_run(struct task *t)
+{
+	t->progress_ns = io_now(t->s->w->io);
+	task_execute(t);
+}
+
 /* task_go - do what can be done now. */
 static void task_go(struct task *t)
 {
@@ -323,6 +334,8 @@ static void task_go(struct task *t)
 	}
 	if (t->held)
 		t->state = TASK_HELD;
+	else if (unlikely(t->s->n_special) && t->state != TASK_WAITING && order_holds(t))
+		t->state = TASK_DORMANT;
 	else
 		task_execute(t);
 }
@@ -330,6 +343,9 @@ static void task_go(struct task *t)
 void task_release(struct task *t)
 {
 	t->held = false;
+	list_remove(&t->link);
+	list_push_back(&t->s->tasks, &t->link);
+	order_enter(t);
 	t->progress_ns = io_now(t->s->w->io);
 	task_go(t);
 }
@@ -404,6 +420,8 @@ void task_begin(struct task *t, struct rx_target *target)
 	trace("command conn=%u itt=0x%08x cdb=%02x lun=0x%016lx length=%u", c->index, t->itt,
 		t->scsi.cdb[0], (unsigned long)p->lun, p->cmd.edtl);
 	t->failed = t->scsi.state == SCSI_DONE;
+	if (!t->held)
+		order_enter(t);
 	if (p->cmd.write) /* without W there is no data segment, and F is set: pdu_decode() saw to it */
 		expect_data(t, &lim, target);
 }

@@ -3,6 +3,7 @@
  *   RECEIVING  data-out is on its way (or its unsolicited rest is drained); windows are granted as places
  *              and slots allow
  *   HELD       all in, a command with a lower CmdSN is missing
+ *   DORMANT    waits for others of its task set (order.h)
  *   WAITING    a READ that waits for the connection's read budget
  *   RUNNING    scsi_execute() was called
  *   SENDING    status (and data-in) are in the connection's queue
@@ -26,7 +27,7 @@ struct task_waiter {
 	void (*settled)(struct task_waiter *);
 };
 
-enum task_state { TASK_RECEIVING, TASK_HELD, TASK_WAITING, TASK_RUNNING, TASK_SENDING, TASK_ABORTING };
+enum task_state { TASK_RECEIVING, TASK_HELD, TASK_DORMANT, TASK_WAITING, TASK_RUNNING, TASK_SENDING, TASK_ABORTING };
 
 struct task {
 	struct list link;      /* session->tasks, in order of arrival */
@@ -37,6 +38,7 @@ struct task {
 	uint32_t itt, cmdsn;
 	bool immediate;        /* I bit */
 	bool held;             /* not yet its turn by CmdSN */
+	bool special;          /* counted in session->n_special */
 	bool tas;              /* aborted by another nexus, with a status */
 	bool failed;           /* status is decided; unsolicited data is only drained */
 	bool counted;          /* takes a place of the command window */
@@ -59,6 +61,7 @@ struct task *task_new(struct conn *c);
 void task_begin(struct task *t, struct rx_target *target);
 void task_immediate_in(struct task *t);               /* the command PDU is complete */
 void task_data_in(struct task *t, struct window *w, struct dpt_entry *e, uint32_t len); /* a Data-Out is */
+void task_run(struct task *t);                        /* no other of its task set is in its way any more */
 void task_release(struct task *t);                    /* its CmdSN's turn has come */
 void task_fail(struct task *t, enum sense why);       /* ends with CHECK CONDITION */
 void task_abort(struct task *t, struct task_waiter *waiter); /* no status; waiter is told when settled */

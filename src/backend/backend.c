@@ -3,18 +3,24 @@
  * A request goes to the backend in pieces, one at a time: at most MAX_VECTORS vectors and MAX_PIECE
  * bytes, and after a transfer that ended within a vector, the rest of that vector by itself. The
  * way of a request may go down a step: punch -> zero -> write zeros, when the backend lacks the
- * capability or the system answers EOPNOTSUPP, which costs it the capability. */
+ * capability or the system answers EOPNOTSUPP, which costs it the capability.
+ *
+ * A flush that fails may have given up what others wrote (Linux calls such pages clean, and the next
+ * flush succeeds). So a request that was written while one failed does not trust its own: it writes
+ * all of its bytes once more, and flushes again. */
 #include "backend.h"
 
 #include <errno.h>
 #include <limits.h>
 #include "check.h"
+#include "flush.h"
 #include "log.h"
 
 enum {
 	MAX_VECTORS = 1024, /* IOV_MAX */
 	MAX_PIECE = 1 << 30,
 	ZEROS_LEN = 64 << 10,
+	MAX_AGAIN = 8, /* times that a request is written anew because a flush beside it failed */
 	N_ZEROS = 64,
 	MIN_UNIT = 512, /* of a medium that fails */
 };
@@ -29,6 +35,11 @@ static void piece_next(struct backend_req *r);
 uint32_t backend_caps(const struct backend *b)
 {
 	return __atomic_load_n(&b->info.caps, __ATOMIC_RELAXED);
+}
+
+uint32_t backend_failed_flushes(const struct backend *b)
+{
+	return __atomic_load_n(&b->n_failed_flushes, __ATOMIC_ACQUIRE);
 }
 
 static void drop_cap(struct backend *b, uint32_t cap, const char *what)
@@ -138,12 +149,45 @@ static uint64_t search_len(const struct backend_req *r)
 	return MAX(half / u * u, u);
 }
 
+/* --- durable by a flush --- */
+static void begin(struct backend_req *r)
+{
+	r->moved = 0;
+	r->at_iov = 0;
+	r->skip = 0;
+	r->sync = false;
+	r->suspect = 0;
+	r->n_failed = backend_failed_flushes(r->b);
+}
+
+static void synced(struct backend_req *r)
+{
+	if (r->n_failed == backend_failed_flushes(r->b)) {
+		r->done(r, 0);
+	} else if (r->n_again++ == MAX_AGAIN) {
+		r->done(r, -EIO);
+	} else {
+		begin(r);
+		piece_next(r);
+	}
+}
+
+static void on_flushed(struct backend_req *r, int64_t res)
+{
+	if (res < 0)
+		r->done(r, (int)res);
+	else if (r->sync)
+		synced(r);
+	else
+		r->done(r, 0);
+}
+
 static void on_disk(struct io_disk *d, int64_t res)
 {
 	struct backend_req *r = container_of(d, struct backend_req, disk);
 	bool bytes = d->kind == IO_READ || d->kind == IO_WRITE;
 
-	if (res == -EOPNOTSUPP && !r->sync && way_down(r)) {
+	if (res == -EOPNOTSUPP && way_down(r)) {
 		piece_next(r);
 	} else if (res < 0 && r->kind == IO_READ) {
 		search(r, res);
@@ -153,8 +197,6 @@ static void on_disk(struct io_disk *d, int64_t res)
 		log_error("%s: the end came before the size", r->b->path);
 		r->found = d->off;
 		r->done(r, -EIO);
-	} else if (r->sync) {
-		r->done(r, 0);
 	} else {
 		if (bytes)
 			move_on(r, MIN((uint64_t)res, d->len));
@@ -240,7 +282,10 @@ static void piece_next(struct backend_req *r)
 		piece_of_zeros(r);
 	else if (r->way == IO_READ || r->way == IO_WRITE)
 		piece_of_vectors(r);
-	r->b->ops->submit(r->b, r->io, r);
+	if (r->way == IO_FLUSH)
+		flush_submit(r, on_flushed);
+	else
+		r->b->ops->submit(r->b, r->io, r);
 }
 
 /* --- the door --- */
@@ -269,11 +314,8 @@ void backend_io(struct backend *b, struct io *io, struct backend_req *r)
 	check_request(b, r);
 	r->b = b;
 	r->io = io;
-	r->moved = 0;
-	r->at_iov = 0;
-	r->skip = 0;
-	r->sync = false;
-	r->suspect = 0;
+	r->n_again = 0;
+	begin(r);
 	if (r->kind != IO_READ && r->kind != IO_FLUSH && !is_seek(r) && !(caps & BACKEND_WRITE))
 		end_later(r, -EROFS);
 	else if (r->kind == IO_FLUSH && !(caps & BACKEND_FLUSH))

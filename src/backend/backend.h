@@ -11,6 +11,7 @@
  * Errors: negative errno of the machine in done(); -EROFS for a write to what may only be read. */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -48,6 +49,8 @@ struct backend_req {
 	struct io_disk disk;      /* the piece under way */
 	enum io_disk_kind way;    /* how it is done now: a backend that cannot punch is sent zeros */
 	bool sync;                /* the bytes are there; a flush makes them durable */
+	uint32_t n_failed;        /* flushes of the backend that had failed when it began to move */
+	unsigned n_again;
 	uint64_t moved;
 	unsigned at_iov;          /* the vector of byte `moved` .. */
 	size_t skip;              /* .. and how far into it */
@@ -57,6 +60,9 @@ struct backend_req {
 	struct backend *late;     /* .. which is this one */
 	struct backend *cut;      /* a power cut's, and to whom it passes on the end of a read */
 	void (*behind)(struct io_disk *, int64_t res);
+	struct backend_req *flush_next; /* who shares a flush, or waits for one */
+	int64_t flush_res;
+	void (*flushed)(struct backend_req *, int64_t res);
 	int error;
 	uint64_t suspect;         /* a read failed: `moved` up to which it is searched (0: none has) */
 	uint64_t found;           /* IO_DATA, IO_HOLE: where it begins, the size when nowhere; a failed IO_READ: see above */
@@ -74,10 +80,18 @@ struct backend { /* first member of each backend's struct */
 	const struct backend_ops *ops;
 	struct backend_info info; /* caps may lose bits later: a system that refuses at first use */
 	const char *path; /* for messages */
+	/* the door's: zero at first */
+	uint32_t n_failed_flushes; /* atomic */
+	pthread_mutex_t flush_lock;
+	bool flushing;
+	struct backend_req *flush_waiting;
 };
 
 /* backend_caps - the capabilities by now. */
 uint32_t backend_caps(const struct backend *b);
+/* backend_failed_flushes - how many so far. What was changed before one that failed, and was not durable by then, may
+ * never be: a flush that succeeds later says nothing about it. (Requests that are durable themselves see to that.) */
+uint32_t backend_failed_flushes(const struct backend *b);
 void backend_io(struct backend *b, struct io *io, struct backend_req *r);
 struct backend *backend_free(struct backend *b); /* NULL; no request may be under way */
 

@@ -260,6 +260,83 @@ static void durable_writes_are_flushed_where_need_be(void **state)
 	assert_int_equal(f->s.n_pieces, 0);
 }
 
+static void begin(struct fixture *f, struct req *q, enum io_disk_kind kind, const struct iovec *iov)
+{
+	*q = (struct req){.r = {.kind = kind,
+				  .len = iov ? iov->iov_len : 0,
+				  .iov = iov,
+				  .n_iov = iov ? 1 : 0,
+				  .durable = true,
+				  .done = on_done}};
+	backend_io(&f->s.b, &f->io, &q->r);
+}
+
+/* One piece under way ends; then what it lets go on. */
+static void end_piece(struct fixture *f, int error)
+{
+	struct io_disk *d = f->s.d;
+
+	f->s.d = NULL;
+	d->done(d, error ? error : d->kind == IO_WRITE ? move(&f->s, d) : 0);
+	io_run_posts(&f->io);
+}
+
+static void one_flush_at_a_time_serves_all_who_wait(void **state)
+{
+	struct fixture *f = *state;
+	struct req q[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		begin(f, &q[i], IO_FLUSH, NULL);
+	assert_int_equal(f->s.n_flushes, 1);
+	end_piece(f, 0);
+	assert_int_equal(q[0].n_done, 1);
+	assert_int_equal(q[1].n_done + q[2].n_done + q[3].n_done, 0);
+	assert_int_equal(f->s.n_flushes, 2);
+	end_piece(f, -EIO);
+	for (unsigned i = 1; i < 4; i++) {
+		assert_int_equal(q[i].n_done, 1);
+		assert_int_equal(q[i].error, -EIO);
+	}
+	assert_int_equal(backend_failed_flushes(&f->s.b), 1);
+	begin(f, &q[0], IO_FLUSH, NULL);
+	end_piece(f, 0);
+	assert_int_equal(q[0].error, 0);
+}
+
+/* Linux gives up what a failed flush covered: whoever was written by then is written again. */
+static void a_flush_that_fails_beside_a_write_makes_it_write_again(void **state)
+{
+	struct fixture *f = *state;
+	struct iovec iov = {f->bytes, 8192};
+	struct req other, q;
+
+	f->s.b.info.caps &= ~(uint32_t)BACKEND_DURABLE;
+	begin(f, &q, IO_WRITE, &iov);
+	end_piece(f, 0); /* written; its flush is under way */
+	begin(f, &other, IO_FLUSH, NULL);
+	end_piece(f, -EIO);
+	assert_int_equal(q.error, -EIO); /* its own has failed */
+	end_piece(f, 0);
+	assert_int_equal(other.error, 0);
+
+	begin(f, &other, IO_FLUSH, NULL);
+	f->s.d = NULL; /* the flush stays under way */
+	begin(f, &q, IO_WRITE, &iov);
+	end_piece(f, 0);
+	assert_null(f->s.d); /* its own flush waits */
+	f->s.d = &other.r.disk;
+	end_piece(f, -EIO);
+	memset(f->s.disk, 0, 8192);
+	end_piece(f, 0); /* the flush that came too late to be trusted */
+	assert_int_equal(q.n_done, 0);
+	end_piece(f, 0); /* written again */
+	assert_memory_equal(f->s.disk, f->bytes, 8192);
+	end_piece(f, 0);
+	assert_int_equal(q.n_done, 1);
+	assert_int_equal(q.error, 0);
+}
+
 static void zeros_are_sent_where_nothing_else_helps(void **state)
 {
 	struct fixture *f = *state;
@@ -384,6 +461,8 @@ int main(void)
 		CASE(errors_end_a_request_once),
 		CASE(a_failed_read_says_where),
 		CASE(durable_writes_are_flushed_where_need_be),
+		CASE(one_flush_at_a_time_serves_all_who_wait),
+		CASE(a_flush_that_fails_beside_a_write_makes_it_write_again),
 		CASE(zeros_are_sent_where_nothing_else_helps),
 		CASE_FILE(what_cannot_be_served_is_refused_in_words),
 		CASE_FILE(a_file_is_made_sparse_and_opened_again),

@@ -11,11 +11,18 @@
 
 static void sweep_step(struct vol_work *w);
 
+static void sweep_flushed(struct vol_work *w, int error)
+{
+	if (!error && backend_failed_flushes(w->v->backend) != w->n_failed)
+		error = -EIO; /* somebody else's, which may have given up what was zeroed here */
+	work_done(w, error);
+}
+
 /* Zeroed and punched ranges are durable by a flush. */
 static void sweep_done(struct vol_work *w, int end)
 {
 	if (!end && w->v->backend)
-		sync_flush(w, work_done);
+		sync_flush(w, sweep_flushed);
 	else
 		work_done(w, end);
 }
@@ -101,6 +108,8 @@ static struct vol_work *sweep_new(struct vol_op *op, bool unmap)
 		work_done(w, -EROFS);
 		return NULL;
 	}
+	if (op->v->backend)
+		w->n_failed = backend_failed_flushes(op->v->backend);
 	w->constant = true;
 	w->unmap = unmap;
 	w->committed = sweep_next;

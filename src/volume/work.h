@@ -98,6 +98,7 @@ struct vol_work {
 
 	/* long operations */
 	bool cancelled;
+	uint32_t n_failed; /* flushes of the backend that had failed when it began */
 	uint64_t pos, stop;
 	struct vol_op sub;
 	struct backend_req flush;

@@ -65,6 +65,33 @@ struct io *sim_io(struct sim *s, unsigned reactor)
 	return &s->reactors[reactor].io;
 }
 
+/* --- death --- */
+
+void sim_die(struct sim *s)
+{
+	check(!s->dead);
+	s->dead = true;
+	sim_mix(s, s->now_ns);
+	sim_net_die(s);
+	sim_disks_die(s);
+}
+
+void sim_live(struct sim *s)
+{
+	check(s->dead && !s->stepping);
+	for (unsigned i = 0; i < s->p.n_reactors; i++) {
+		struct sim_reactor *r = &s->reactors[i];
+
+		check(sim_net_idle(r) && list_empty(&r->done) && !io_has_posts(&r->io));
+	}
+	s->dead = false;
+}
+
+bool sim_dead(const struct sim *s)
+{
+	return s->dead;
+}
+
 static uint64_t sim_clock(struct io *io)
 {
 	return sim_reactor_of(io)->sim->now_ns;

@@ -25,6 +25,14 @@ bool sim_step(struct sim *s);            /* false: nothing will ever happen agai
 /* sim_step_by - the same, but time does not move past until_ns: false when only that could go on. */
 bool sim_step_by(struct sim *s, uint64_t until_ns);
 uint64_t sim_now(const struct sim *s);
+/* sim_die - the program on the reactors ends at this instant, in the middle of whatever it does (may come from
+ * inside a turn). From now on nothing that it does reaches the outside: of what it had sent some arrives and then the
+ * streams end, requests under way have happened or not, new ones end well and move nothing, nobody
+ * comes in. So what is left of it can be taken down in good order, unseen. sim_live: the next life begins; no
+ * socket of the last one may be left. What is on stable storage: sim_disk_crash() before, or not. */
+void sim_die(struct sim *s);
+void sim_live(struct sim *s);
+bool sim_dead(const struct sim *s);
 uint64_t sim_random(struct sim *s, uint64_t below); /* 0: any 64 bits */
 uint64_t sim_hash(const struct sim *s);             /* of all events so far: equal for equal runs */
 
@@ -41,7 +49,10 @@ void sim_peer_reset(struct sim_peer *p); /* the same with a RST: what is in tran
  * order and may overlap in time; a write that is not flushed (nor durable) may be lost or torn by sim_disk_crash(). */
 int sim_disk_new(struct sim *s, uint64_t size); /* the number, or -errno */
 void *sim_disk_bytes(struct sim *s, int disk);  /* what a reader sees now */
-void sim_disk_crash(struct sim *s, int disk);   /* keep what was durable, and of the rest what the seed says;
-						 * requests under way end with -EIO */
+void sim_disk_crash(struct sim *s, int disk);   /* keep what was durable, and of the rest what the seed says, but
+						 * nothing of what a failed flush gave up; requests under way
+						 * end with -EIO */
+/* sim_disk_failed - requests of the kind that ended as sim_disk_fail() asked for, so far. */
+uint64_t sim_disk_failed(struct sim *s, int disk, enum io_disk_kind kind);
 /* From now on one request of the kind in so many (0: none) ends with the error, a transfer after part of it. */
 void sim_disk_fail(struct sim *s, int disk, enum io_disk_kind kind, unsigned one_in, int error);

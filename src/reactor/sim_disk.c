@@ -6,7 +6,8 @@
  * time: it moves some sectors at an event, more at the next, so that requests overlap, reads see
  * half of a write that is under way, and a crash meets writes half done.
  *
- * Flush. It covers the sectors that were dirty when it began; each dirtying notes the number of the
+ * Flush. A flush that fails gives up what it covered: the disk calls it clean and never keeps it unless it is
+ * written again, as Linux does with its page cache. A flush covers the sectors that were dirty when it began; each dirtying notes the number of the
  * last flush begun (dirty_since). A sector written again meanwhile is kept with its newer content,
  * which a disk may always do. A sector first dirtied after the flush began stays dirty. */
 #include "sim_impl.h"
@@ -26,6 +27,7 @@ struct sim_disk {
 	struct {
 		unsigned one_in; /* 0: never */
 		int error;
+		uint64_t n;
 	} fail[KINDS];
 };
 
@@ -38,6 +40,7 @@ struct request {
 	uint64_t due_ns;
 	uint64_t moved, limit; /* bytes; limit: where it will end */
 	int error;             /* that it will end with; 0: none */
+	bool nowhere;          /* asked for by the dead */
 	uint32_t flush;        /* number of a flush */
 };
 
@@ -121,6 +124,11 @@ void sim_disk_fail(struct sim *s, int disk, enum io_disk_kind kind, unsigned one
 	at->fail[kind].error = error < 0 ? error : -error;
 }
 
+uint64_t sim_disk_failed(struct sim *s, int disk, enum io_disk_kind kind)
+{
+	return disk_get(s, disk)->fail[kind].n;
+}
+
 /* --- sectors --- */
 
 static void keep(struct sim_disk *disk, uint64_t sector)
@@ -199,6 +207,16 @@ static void end_well(struct sim *s, struct request *q)
 	request_end(s, q, moves ? (int64_t)q->moved : 0);
 }
 
+static void end_badly(struct sim *s, struct request *q)
+{
+	struct sim_disk *disk = q->disk;
+
+	for (uint64_t i = 0; q->d->kind == IO_FLUSH && i < disk->n_sectors; i++)
+		if (disk->dirty_since[i] < q->flush && sim_coin(s, 2))
+			disk->dirty_since[i] = 0;
+	request_end(s, q, q->error);
+}
+
 /* How much moves next: everything, or up to some sector boundary. */
 static uint64_t share(struct sim *s, const struct request *q)
 {
@@ -220,6 +238,11 @@ static void request_step(struct sim *s, void *arg)
 		request_end(s, q, -EBADF);
 		return;
 	}
+	if (q->nowhere) {
+		request_end(s, q,
+			q->d->kind == IO_READ || q->d->kind == IO_WRITE ? (int64_t)q->limit : 0);
+		return;
+	}
 	if (q->moved < q->limit) {
 		n = share(s, q);
 		transfer(q, q->moved, n);
@@ -228,7 +251,7 @@ static void request_step(struct sim *s, void *arg)
 	if (q->moved < q->limit)
 		q->due_ns = sim_delay(s);
 	else if (q->error)
-		request_end(s, q, q->error);
+		end_badly(s, q);
 	else
 		end_well(s, q);
 }
@@ -269,6 +292,7 @@ static void foresee(struct sim *s, struct request *q)
 	if (moves && q->limit > SECTOR && sim_coin(s, SHORT_ONE_IN))
 		q->limit = round_up(1 + sim_random(s, q->limit - SECTOR), SECTOR);
 	if (disk->fail[d->kind].one_in && sim_coin(s, disk->fail[d->kind].one_in)) {
+		q->disk->fail[d->kind].n++;
 		q->error = disk->fail[d->kind].error;
 		q->limit = round_down(sim_random(s, q->limit + 1), SECTOR);
 	}
@@ -286,7 +310,10 @@ void sim_disk_request(struct io *io, struct io_disk *d)
 	q->d = d;
 	q->disk = disk_find(s, d->fd);
 	q->due_ns = sim_delay(s);
-	if (q->disk) {
+	q->nowhere = s->dead;
+	if (q->nowhere) {
+		q->limit = length_of(d);
+	} else if (q->disk) {
 		foresee(s, q);
 		if (d->kind == IO_FLUSH)
 			q->flush = ++q->disk->n_flushes;
@@ -309,6 +336,16 @@ static void crash_request(struct sim *s, struct request *q)
 	request_end(s, q, -EIO);
 }
 
+void sim_disks_die(struct sim *s)
+{
+	list_for_each_safe(node, next, &s->requests) {
+		struct request *q = list_entry(node, struct request, link);
+
+		if (q->disk)
+			crash_request(s, q);
+	}
+}
+
 void sim_disk_crash(struct sim *s, int disk)
 {
 	struct sim_disk *at = disk_get(s, disk);
@@ -320,9 +357,8 @@ void sim_disk_crash(struct sim *s, int disk)
 			crash_request(s, q);
 	}
 	for (uint64_t i = 0; i < at->n_sectors; i++) {
-		if (!at->dirty_since[i])
-			continue;
-		if (sim_coin(s, 2))
+		/* Clean and yet not kept: a failed flush gave it up. */
+		if (!at->dirty_since[i] || sim_coin(s, 2))
 			memcpy(at->seen + i * SECTOR, at->kept + i * SECTOR, SECTOR);
 		keep(at, i);
 	}

@@ -23,7 +23,7 @@ struct sim_event {
 struct sim {
 	struct sim_params p;
 	uint64_t random, now_ns, hash;
-	bool stepping;
+	bool stepping, dead;
 	struct sim_reactor *reactors;
 	/* while an event is looked for */
 	uint64_t n_offers, next_ns;
@@ -55,6 +55,8 @@ static inline struct sim_reactor *sim_reactor_of(struct io *io)
 void sim_net_init(struct sim *s);
 void sim_net_deinit(struct sim *s);
 void sim_net_offer(struct sim *s);
+void sim_net_die(struct sim *s);
+bool sim_net_idle(const struct sim_reactor *r); /* no socket is attached */
 bool sim_net_ready(const struct sim_reactor *r);
 bool sim_net_serve(struct sim_reactor *r);
 int sim_listen(struct io *io, struct io_sock *sock, struct io_addr *addr);
@@ -71,4 +73,5 @@ void sim_close(struct io *io, struct io_sock *sock);
 void sim_disks_init(struct sim *s);
 void sim_disks_deinit(struct sim *s);
 void sim_disks_offer(struct sim *s);
+void sim_disks_die(struct sim *s);
 void sim_disk_request(struct io *io, struct io_disk *d);

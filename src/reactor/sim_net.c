@@ -186,12 +186,31 @@ void sim_net_offer(struct sim *s)
 	}
 }
 
+/* What was sent before the end of the program arrives up to some byte, and the stream ends there. */
+void sim_net_die(struct sim *s)
+{
+	list_for_each(node, &s->streams) {
+		struct sim_peer *p = list_entry(node, struct sim_peer, link);
+
+		if (p->ours_closed)
+			continue;
+		if (p->out.n_transit && sim_coin(s, 2))
+			p->out.n_transit = sim_random(s, p->out.n_transit);
+		pipe_end(s, &p->out);
+	}
+}
+
+bool sim_net_idle(const struct sim_reactor *r)
+{
+	return list_empty(&r->ports);
+}
+
 static unsigned stream_state(const struct sim_peer *p)
 {
 	const struct pipe *in = &p->in;
 	unsigned state = 0;
 
-	if (in->end_arrived || p->is_reset ||
+	if (in->end_arrived || p->is_reset || p->sim->dead ||
 		(in->n_arrived && in->n_arrived >= MIN(p->lowat, PIPE_ROOM)))
 		state |= IO_IN;
 	if (p->theirs_closed || pipe_room(&p->out))
@@ -325,8 +344,11 @@ int sim_accept(struct io *io, struct io_sock *sock, struct io_addr *peer)
 	struct list *node = list_pop(&l->backlog);
 	struct sim_peer *p;
 
-	if (!node)
+	if (!node || sim_reactor_of(io)->sim->dead) {
+		if (node)
+			list_push_front(&l->backlog, node);
 		return -EAGAIN;
+	}
 	l->n_backlog--;
 	p = list_entry(node, struct sim_peer, waiting);
 	p->handle = sim_reactor_of(io)->sim->next_handle++;
@@ -365,7 +387,7 @@ ssize_t sim_recv(struct io *io, struct io_sock *sock, const struct iovec *iov, u
 	struct sim_peer *p = sock->engine;
 	size_t got = 0;
 
-	if (p->is_reset)
+	if (p->is_reset || p->sim->dead)
 		return -ECONNRESET;
 	for (unsigned i = 0; i < n && p->in.n_arrived; i++)
 		got += pipe_get(&p->in, iov[i].iov_base, iov[i].iov_len);
@@ -382,7 +404,7 @@ ssize_t sim_send(struct io *io, struct io_sock *sock, const struct iovec *iov, u
 	struct sim_peer *p = sock->engine;
 	size_t room = pipe_room(&p->out), sent = 0;
 
-	if (p->is_reset)
+	if (p->is_reset || p->sim->dead)
 		return -ECONNRESET;
 	if (p->theirs_closed && p->in.end_arrived)
 		return -EPIPE;

@@ -1,6 +1,6 @@
 # Berth's front door. The build itself is meson's (meson.build); this is the menu.
 #
-#   make               build build/berth (installs nothing)
+#   make               build build/berth and build/berth-sim (installs nothing)
 #   make run           install what is missing, build, serve a 1 GiB RAM disk until Ctrl-C
 #   make run ARGS="disk.img,size=10G"    serve that instead (any arguments of `berth serve`)
 #   make check-quick   the unit tests, under a minute
@@ -20,14 +20,14 @@ SECONDS_EACH ?= 30
 
 .PHONY: all help deps run check-quick test test-all fuzz bench bench-compare format install clean
 
-all: build/berth
+all: build/berth build/berth-sim
 
-# ninja knows what is out of date; the file's name is here only so that `make build/berth` works.
-.PHONY: build/berth
-build/berth:
+# ninja knows what is out of date; the files' names are here only so that `make build/berth` works.
+.PHONY: build/berth build/berth-sim
+build/berth build/berth-sim:
 	@scripts/deps check run
 	@scripts/setup build -Dtests=auto -Db_ndebug=true
-	@ninja --quiet -C build berth
+	@ninja --quiet -C build $(notdir $@)
 
 help:
 	@sed -n 's/^#   //p' Makefile

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include "counter.h"
 #include "work.h"
 
 enum {
@@ -335,6 +336,7 @@ static uint32_t evict_batch(struct cache *c, uint32_t n, uint64_t *stepsp)
 			c->hand = 0;
 	}
 	pthread_mutex_unlock(&c->lock);
+	count(CTR_EVICTED_PAGES, n_out);
 	for (uint32_t i = 0, from = 0; i < n_out; i++)
 		if (i + 1 == n_out || out[i + 1] != out[i] + 1) {
 			arena_unref(c->arena, out[from], i + 1 - from);

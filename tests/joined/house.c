@@ -43,14 +43,11 @@ static int house_open_backend(void *ctx, const char *path, struct backend **bp)
 
 	if (!s)
 		return -ENOMEM;
-	h->disk = sim_disk_new(h->sim, h->config.disks[1].size);
-	check(h->disk >= 0);
 	s->disk = h->disk;
 	s->b = (struct backend){.ops = &sim_backend_ops,
 		.path = path,
 		.info = {.size = h->config.disks[1].size,
-			.caps = BACKEND_WRITE | BACKEND_PUNCH | BACKEND_ZERO | BACKEND_FLUSH |
-				BACKEND_DURABLE,
+			.caps = h->disk_caps,
 			.align_offset = 1,
 			.align_memory = 1}};
 	*bp = &s->b;
@@ -73,7 +70,7 @@ static void house_configure(struct house *h, const struct house_params *p)
 	struct config_disk *d;
 
 	config_init(c);
-	c->cache = CONFIG_CACHE_MIN;
+	c->cache = p->cache ? p->cache : CONFIG_CACHE_MIN;
 	c->r2t_line = p->r2t_line;
 	check(!config_add_target(c, HOUSE_TARGET) && !config_add_disk(c, "ram", &d));
 	d->size = p->ram;
@@ -86,13 +83,21 @@ static void house_configure(struct house *h, const struct house_params *p)
 	h->addr = c->listen[0];
 }
 
+static void house_start(struct house *h)
+{
+	char err[200] = "";
+
+	if (server_new_in(&h->server, &h->config, &h->world, err, sizeof(err)))
+		FAIL("server: %s", err);
+	house_calm(h, 0);
+}
+
 void house_open(struct house *h, const struct house_params *p)
 {
 	struct sim_params sp = {.seed = p->seed,
 		.n_reactors = MAX(p->n_reactors, 1),
 		.max_piece = p->max_piece,
 		.max_delay_ns = p->max_delay_ns};
-	char err[200] = "";
 
 	memset(h, 0, sizeof(*h));
 	check(!sim_new(&h->sim, &sp));
@@ -104,9 +109,32 @@ void house_open(struct house *h, const struct house_params *p)
 		.turn = house_turn,
 		.open = house_open_backend,
 		.ctx = h};
-	if (server_new_in(&h->server, &h->config, &h->world, err, sizeof(err)))
-		FAIL("server: %s", err);
-	house_calm(h, 0);
+	if (p->file) {
+		h->disk = sim_disk_new(h->sim, p->file);
+		check(h->disk >= 0);
+		h->disk_caps = BACKEND_WRITE | BACKEND_PUNCH | BACKEND_ZERO | BACKEND_FLUSH |
+			       (p->no_dsync ? 0 : BACKEND_DURABLE);
+	}
+	house_start(h);
+}
+
+/* --- death and restart --- */
+
+void house_die(struct house *h)
+{
+	sim_die(h->sim);
+}
+
+void house_restart(struct house *h, bool power)
+{
+	check(sim_dead(h->sim));
+	h->server = server_free(h->server);
+	while (sim_step_by(h->sim, sim_now(h->sim)))
+		; /* what had been posted to nobody */
+	if (power && h->disk_caps)
+		sim_disk_crash(h->sim, h->disk);
+	sim_live(h->sim);
+	house_start(h);
 }
 
 void house_calm(struct house *h, uint64_t ns)

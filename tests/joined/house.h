@@ -22,6 +22,8 @@ struct house_params {
 	uint32_t max_piece;
 	uint64_t max_delay_ns;
 	uint64_t ram, file; /* bytes; file 0: no LUN 1 */
+	uint64_t cache;	    /* bytes of buffer memory for LUN 1; 0: as little as may be configured */
+	bool no_dsync;	    /* LUN 1's disk cannot make a write durable by itself: it must be flushed */
 	bool r2t_line;
 };
 
@@ -33,6 +35,7 @@ struct house {
 	struct server *server;
 	struct io_addr addr;
 	int disk; /* of LUN 1 */
+	uint32_t disk_caps;
 };
 
 void house_open(struct house *h, const struct house_params *p);
@@ -40,6 +43,12 @@ void house_open(struct house *h, const struct house_params *p);
  * window. */
 void house_empty(struct house *h);
 void house_close(struct house *h);
+
+/* house_die - the daemon is killed, at this instant; from inside or outside a step. house_restart - what
+ * is left of it is taken away, unseen, and the next one is started on the same disk; power: the host went down
+ * with it, and the disk keeps what it had kept. */
+void house_die(struct house *h);
+void house_restart(struct house *h, bool power);
 
 /* house_calm - everything happens that is due now, and within `ns` of simulated time. */
 void house_calm(struct house *h, uint64_t ns);

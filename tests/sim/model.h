@@ -1,4 +1,4 @@
-/* model.h - what a disk may answer while several initiators write to it.
+/* model.h - what a disk may answer while several initiators write to it, before and after crashes.
  *
  * Each 512-byte block that is written carries the number of its write and its own place, so that a
  * block read tells which write it comes from. A write begins (its command is sent), and may end:
@@ -7,6 +7,16 @@
  * is not void, unless another one that is sure began after it had ended, and ended before the read
  * began. Of two writes that cover the same two blocks a read shows one: no half of a write is ever
  * seen.
+ *
+ * A crash ends every write that is under way as doubtful. What survives it depends: acknowledged
+ * writes do, but after a power cut only those that were promised to be durable (by the disk's mode,
+ * FUA, or a flush that began later and was acknowledged); only they bury older ones then. The whole
+ * disk is read after the restart (model_recovered). After a power cut that settles each block: a new epoch
+ * begins, whose beginning is what was found. After a kill the epoch goes on, since what was found need not be
+ * durable.
+ *
+ * Zeros (UNMAP, WRITE SAME) carry no number: a block of zeros is taken for the newest of what may have
+ * zeroed it.
  *
  * Time is the order of events as the initiators see them. */
 #pragma once
@@ -19,27 +29,45 @@ enum { MODEL_BLOCK = 512 };
 struct model_write {
 	uint32_t lba, n;
 	uint64_t begun, ended; /* ended: UINT64_MAX while it may still happen */
-	bool sure, voided;
+	bool sure, voided, durable, zeros;
+	bool torn; /* a kill met it: some of its blocks may be there */
+};
+
+enum model_crash {
+	MODEL_KILLED,      /* acknowledged writes survive, and no command is seen by halves */
+	MODEL_KILLED_TORN, /* acknowledged writes survive; one under way may be there by halves */
+	MODEL_POWER,       /* durable writes survive; of the others some blocks may */
+	MODEL_FORGOTTEN,   /* zeros */
 };
 
 struct model {
 	const char *name;
 	uint32_t n_blocks;
 	bool loose;		    /* writes may fail half way: halves can be seen */
-	struct model_write *writes; /* number 0: the zeros of the beginning */
-	uint32_t n_writes, room;
+	struct model_write *writes; /* of this epoch; number first + i */
+	uint32_t n_writes, room, first;
+	uint32_t *base; /* a block: the number that this epoch began with; 0: zeros */
 	uint64_t now;
-	uint64_t n_checked; /* blocks */
+	bool crashed;
+	enum model_crash crash;
+	uint64_t n_checked, n_recovered; /* blocks */
 };
 
 void model_init(struct model *m, const char *name, uint32_t n_blocks, bool loose);
 void model_deinit(struct model *m);
-uint32_t model_begin(
-	struct model *m, uint32_t lba, uint32_t n, void *buf); /* fills buf; the number */
-void model_sure(struct model *m, uint32_t number);
+/* model_begin - fills buf; the number. model_begin_zeros - the same for a command that makes zeros. */
+uint32_t model_begin(struct model *m, uint32_t lba, uint32_t n, void *buf);
+uint32_t model_begin_zeros(struct model *m, uint32_t lba, uint32_t n);
+void model_sure(struct model *m, uint32_t number, bool durable);
 void model_doubt(struct model *m, uint32_t number);
 void model_void(struct model *m, uint32_t number);
-uint64_t model_tick(struct model *m); /* a read begins */
+uint64_t model_tick(struct model *m); /* a read or a flush begins */
+/* model_flushed - a flush of the range, that began at `begun`, is acknowledged. */
+void model_flushed(struct model *m, uint32_t lba, uint32_t n, uint64_t begun);
 /* model_check - a read of n blocks that began at `begun` showed this; a contradiction fails the
  * test. What it shows has happened: no later read may show what was before. */
 void model_check(struct model *m, uint32_t lba, uint32_t n, uint64_t begun, const void *buf);
+
+void model_crashed(struct model *m, enum model_crash crash);
+/* model_recovered - the whole disk, read before anybody writes again. */
+void model_recovered(struct model *m, const void *buf);

@@ -2,7 +2,10 @@
 #include "player.h"
 
 #include <string.h>
+#include "be.h"
 #include "check.h"
+#include "counter.h"
+#include "session.h"
 
 enum { TMF_ABORT = 1, TMF_RESET = 5, RSP_COMPLETE = 0, RSP_NO_TASK = 1, KEY_UNIT_ATTENTION = 6 };
 
@@ -18,13 +21,24 @@ static struct model *model_of(const struct player *p, const struct player_task *
 
 /* --- a task's end --- */
 
+static bool changes(const struct player_task *t)
+{
+	return t->kind == KIND_WRITE || t->kind == KIND_ZERO;
+}
+
+/* is_unsent - data is missing without which it cannot happen. */
+static bool is_unsent(const struct player_task *t)
+{
+	return t->kind == KIND_WRITE && t->sent < t->n * MODEL_BLOCK;
+}
+
 /* gone - it will not be answered, and its write cannot happen any more. What was not sent whole
  * never did. */
 static void gone(struct player *p, struct player_task *t)
 {
-	if (t->write && t->sent < t->n * MODEL_BLOCK)
+	if (is_unsent(t))
 		model_void(model_of(p, t), t->number);
-	else if (t->write)
+	else if (changes(t))
 		model_doubt(model_of(p, t), t->number);
 }
 
@@ -38,8 +52,8 @@ static void give_up(struct player *p, struct player_task *t)
  * it. */
 static void cut(struct player *p, struct player_task *t)
 {
-	if (t->state == TASK_UNDER_WAY && t->write) {
-		if (t->sent < t->n * MODEL_BLOCK) {
+	if (t->state == TASK_UNDER_WAY && changes(t)) {
+		if (is_unsent(t)) {
 			model_void(model_of(p, t), t->number);
 		} else {
 			check(p->n_cut < sizeof(p->cut) / sizeof(p->cut[0]));
@@ -50,20 +64,38 @@ static void cut(struct player *p, struct player_task *t)
 	t->state = TASK_FREE;
 }
 
+static void is_good(struct player *p, struct player_task *t)
+{
+	struct model *m = model_of(p, t);
+
+	switch (t->kind) {
+	case KIND_READ:
+		game_count(p->g, EV_READS);
+		if (t->lun && counter_sum(CTR_EVICTED_PAGES) > t->evicted)
+			game_count(p->g, EV_EVICTIONS);
+		model_check(m, t->lba, t->n, t->begun, t->buf);
+		break;
+	case KIND_FLUSH:
+		game_count(p->g, EV_FLUSHES);
+		model_flushed(m, t->lba, t->n, t->begun);
+		break;
+	case KIND_WRITE:
+	case KIND_ZERO:
+		model_sure(m, t->number, p->g->durable[t->lun] || t->fua);
+	}
+}
+
 static void answered(struct player *p, struct player_task *t, const struct peer_status *st)
 {
-	bool is_good = st->response == 0 && st->status == 0;
+	bool good = st->response == 0 && st->status == 0;
 
-	p->g->n_good += is_good;
-	if (is_good && t->write)
-		model_sure(model_of(p, t), t->number);
-	else if (is_good)
-		model_check(model_of(p, t), t->lba, t->n, t->begun, t->buf);
-	else if (t->write && (st->key == KEY_UNIT_ATTENTION || st->status != 2))
+	game_count(p->g, good ? EV_GOOD : EV_FAILED);
+	if (good)
+		is_good(p, t);
+	else if (changes(t) && (st->key == KEY_UNIT_ATTENTION || st->status != 2))
 		model_void(model_of(p, t), t->number);
 	else
 		gone(p, t);
-	p->g->n_failed += !is_good;
 	give_up(p, t);
 }
 
@@ -85,7 +117,7 @@ static void hear_r2t(struct player *p, const struct peer_pdu *pdu)
 
 	if (!t || t->state != TASK_UNDER_WAY)
 		return; /* given up while the R2T was on its way */
-	EXPECT(t->write && at == t->asked && len && len <= p->p->params.max_burst &&
+	EXPECT(t->kind == KIND_WRITE && at == t->asked && len && len <= p->p->params.max_burst &&
 			at + len <= t->n * MODEL_BLOCK,
 		"R2T for %u bytes at %u, expected from %u on", len, at, t->asked);
 	EXPECT(t->n_due < p->p->params.max_r2t && t->n_due < PLAYER_R2TS,
@@ -105,7 +137,7 @@ static void hear_answer(struct player *p, const struct peer_pdu *pdu)
 
 	EXPECT(t && t->state == TASK_UNDER_WAY, "an answer for no task: %s", peer_describe(pdu));
 	if (is_data) {
-		EXPECT(!t->write && pdu_get(pdu, OFFSET) == t->got &&
+		EXPECT(t->kind == KIND_READ && pdu_get(pdu, OFFSET) == t->got &&
 				t->got + pdu->data_len <= t->n * MODEL_BLOCK,
 			"Data-In of %u bytes at %u", pdu->data_len, t->got);
 		memcpy(t->buf + t->got, pdu->data, pdu->data_len);
@@ -114,8 +146,8 @@ static void hear_answer(struct player *p, const struct peer_pdu *pdu)
 			return;
 	}
 	peer_status_of(pdu, &st);
-	EXPECT(st.status || t->write || t->got == t->n * MODEL_BLOCK, "GOOD after %u of %u bytes",
-		t->got, t->n * MODEL_BLOCK);
+	EXPECT(st.status || t->kind != KIND_READ || t->got == t->n * MODEL_BLOCK,
+		"GOOD after %u of %u bytes", t->got, t->n * MODEL_BLOCK);
 	answered(p, t, &st);
 }
 
@@ -191,9 +223,7 @@ static void hear_pdu(struct player *p, const struct peer_pdu *pdu)
 		hear_function(p, pdu);
 		return;
 	case PEER_NOP_IN:
-		return;
-	case PEER_REJECT:
-		p->g->n_rejects++;
+	case PEER_REJECT: /* of the Data-Out whose number was wrong */
 		return;
 	}
 	FAIL("got %s", peer_describe(pdu));
@@ -209,6 +239,18 @@ void player_cut(struct player *p, bool abrupt)
 	else
 		peer_close(p->p);
 	p->p = NULL;
+}
+
+void player_orphan(struct player *p)
+{
+	while (p->p) {
+		if (!player_hear(p))
+			sim_step(p->g->h->sim);
+	}
+	for (unsigned i = 0; i < PLAYER_TASKS; i++)
+		p->tasks[i].state = TASK_FREE;
+	memset(p->reset_open, 0, sizeof(p->reset_open));
+	p->n_cut = 0;
 }
 
 bool player_hear(struct player *p)
@@ -298,41 +340,149 @@ static void unasked(struct player *p, struct player_task *t, struct peer_cmd *c)
 	t->asked = first;
 }
 
+/* overlaps - it writes a part of a page of which another write under way has a part too. */
+static bool overlaps(const struct player *p, const struct player_task *t)
+{
+	enum { PAGE_BLOCKS = 8 };
+	uint32_t first = t->lba / PAGE_BLOCKS, last = (t->lba + t->n - 1) / PAGE_BLOCKS;
+
+	if (t->lba % PAGE_BLOCKS == 0 && (t->lba + t->n) % PAGE_BLOCKS == 0)
+		return false;
+	for (unsigned i = 0; i < p->g->n_players * PLAYER_TASKS; i++) {
+		const struct player_task *o =
+			&p->g->players[i / PLAYER_TASKS].tasks[i % PLAYER_TASKS];
+
+		if (o != t && o->state == TASK_UNDER_WAY && o->kind == KIND_WRITE &&
+			o->lun == t->lun && o->lba / PAGE_BLOCKS <= last &&
+			(o->lba + o->n - 1) / PAGE_BLOCKS >= first)
+			return true;
+	}
+	return false;
+}
+
+static void send_write(struct player *p, struct player_task *t, struct peer_cmd *c)
+{
+	c->write = true;
+	c->edtl = t->n * MODEL_BLOCK;
+	cdb_rw(c->cdb, true, t->lba, t->n);
+	t->fua = !draw(p, 8);
+	c->cdb[1] = t->fua ? 8 : 0;
+	t->number = model_begin(model_of(p, t), t->lba, t->n, t->buf);
+	if (overlaps(p, t))
+		game_count(p->g, EV_OVERLAPS);
+	unasked(p, t, c);
+}
+
+static void send_read(struct player *p, struct player_task *t, struct peer_cmd *c)
+{
+	c->read = true;
+	c->edtl = t->n * MODEL_BLOCK;
+	cdb_rw(c->cdb, false, t->lba, t->n);
+	if (!draw(p, 16))
+		c->cdb[1] = 8; /* FUA: what is dirty is written first */
+	t->evicted = counter_sum(CTR_EVICTED_PAGES);
+}
+
+/* SYNCHRONIZE CACHE(16), of all or of a part. */
+static void send_flush(struct player *p, struct player_task *t, struct peer_cmd *c)
+{
+	if (draw(p, 2)) {
+		t->lba = 0;
+		t->n = model_of(p, t)->n_blocks;
+	}
+	c->cdb[0] = 0x91;
+	put_be64(c->cdb + 2, t->lba);
+	put_be32(c->cdb + 10, t->n);
+}
+
+/* WRITE SAME(16) without a block (NDOB), with UNMAP or not. */
+static void send_zero(struct player *p, struct player_task *t, struct peer_cmd *c)
+{
+	c->cdb[0] = 0x93;
+	c->cdb[1] = draw(p, 2) ? 0x09 : 0x01;
+	put_be64(c->cdb + 2, t->lba);
+	put_be32(c->cdb + 10, t->n);
+	t->fua = false;
+	t->number = model_begin_zeros(model_of(p, t), t->lba, t->n);
+	game_count(p->g, EV_ZEROINGS);
+}
+
+static enum player_kind any_kind(const struct player *p)
+{
+	uint32_t what = draw(p, 100);
+
+	return what < 40 ? KIND_READ : what < 92 ? KIND_WRITE : what < 96 ? KIND_ZERO : KIND_FLUSH;
+}
+
+/* any_range - half of all are near each other, and the place moves on now and then. */
+static void any_range(const struct player *p, struct player_task *t)
+{
+	const struct model *m = model_of(p, t);
+	uint32_t *hot = &p->g->hot[t->lun], room;
+
+	t->n = 1 + draw(p, draw(p, 3) ? 12 : PLAYER_BLOCKS);
+	t->n = MIN(t->n, m->n_blocks);
+	room = m->n_blocks - t->n + 1;
+	t->lba = draw(p, room);
+	if (!draw(p, 40))
+		*hot = t->lba;
+	if (draw(p, 2)) {
+		t->lba = *hot + draw(p, 32);
+		t->lba = MIN(t->lba, room - 1);
+	}
+}
+
 static void send_command(struct player *p)
 {
+	static void (*const send[])(struct player *, struct player_task *, struct peer_cmd *) = {
+		[KIND_READ] = send_read,
+		[KIND_WRITE] = send_write,
+		[KIND_FLUSH] = send_flush,
+		[KIND_ZERO] = send_zero,
+	};
 	struct player_task *t = p->tasks;
 	struct peer_cmd c = {.data = NULL};
-	struct model *m;
 
 	while (t < p->tasks + PLAYER_TASKS && t->state != TASK_FREE)
 		t++;
 	if (t == p->tasks + PLAYER_TASKS || (int32_t)(p->p->maxcmdsn - p->p->cmdsn) < 0)
 		return;
 	t->lun = draw(p, p->g->n_luns);
-	t->write = draw(p, 5) > 1;
-	m = model_of(p, t);
-	t->n = 1 + draw(p, draw(p, 3) ? 12 : PLAYER_BLOCKS);
-	t->n = MIN(t->n, m->n_blocks);
-	t->lba = draw(p, m->n_blocks - t->n + 1);
+	t->kind = any_kind(p);
+	any_range(p, t);
 	t->got = t->sent = t->asked = t->n_due = 0;
 	t->maybe_lost = reset_among(p, t->lun);
-	c.write = t->write;
-	c.read = !t->write;
-	c.edtl = t->n * MODEL_BLOCK;
-	cdb_rw(c.cdb, t->write, t->lba, t->n);
-	if (t->write && !draw(p, 8))
-		c.cdb[1] = 8; /* FUA */
-	t->begun = model_tick(m);
-	if (t->write) {
-		t->number = model_begin(m, t->lba, t->n, t->buf);
-		unasked(p, t, &c);
-	}
+	t->begun = model_tick(model_of(p, t));
+	send[t->kind](p, t, &c);
 	t->state = TASK_UNDER_WAY;
 	t->cmdsn = p->p->cmdsn;
 	p->p->lun = (uint64_t)t->lun << 48;
 	t->itt = c.itt = peer_itt(p->p);
-	p->g->n_commands++;
+	game_count(p->g, EV_COMMANDS);
 	peer_send_cmd(p->p, &c);
+}
+
+static bool is_of(const struct player *p, const struct worker *w)
+{
+	list_for_each(node, &w->sessions) {
+		if (list_entry(node, struct session, link)->isid[5] == p->number)
+			return true;
+	}
+	return false;
+}
+
+/* on_another_reactor - commands are under way elsewhere than where this player's session is. */
+static bool on_another_reactor(const struct player *p)
+{
+	struct server *s = p->g->h->server;
+
+	for (unsigned i = 0; i < server_n_workers(s); i++) {
+		const struct worker *w = server_worker(s, i);
+
+		if (w->n_tasks && !is_of(p, w))
+			return true;
+	}
+	return false;
 }
 
 static void send_function(struct player *p, uint8_t function)
@@ -349,10 +499,14 @@ static void send_function(struct player *p, uint8_t function)
 	p->function_itt =
 		peer_send_tmf(p->p, function, p->ref_itt, function == TMF_ABORT ? t->cmdsn : 0);
 	if (function == TMF_ABORT) {
-		p->g->n_aborts++;
+		game_count(p->g, EV_ABORTS);
+		if (t->n_due && t->sent)
+			game_count(p->g, EV_ABORTS_IN_BURST);
 		return;
 	}
-	p->g->n_resets++;
+	game_count(p->g, EV_RESETS);
+	if (on_another_reactor(p))
+		game_count(p->g, EV_RESETS_ACROSS);
 	reset_begins(p, p->function_lun);
 	if (draw(p, 2)) /* a command right behind it is not of its business */
 		send_command(p);
@@ -374,7 +528,7 @@ static void begin_something(struct player *p)
 	uint32_t what = draw(p, 400);
 
 	if (what < 2) {
-		p->g->n_cuts++;
+		game_count(p->g, EV_CUTS);
 		player_cut(p, draw(p, 2));
 		if (draw(p, 2))
 			player_login(p);
@@ -430,10 +584,10 @@ static struct peer_params any_params(const struct player *p)
 	struct peer_params q = {.initial_r2t = draw(p, 2),
 		.immediate_data = draw(p, 2),
 		.max_r2t = 1 + draw(p, PLAYER_R2TS),
-		.max_burst = bursts[draw(p, 6)],
+		.max_burst = bursts[draw(p, p->g->bursts)],
 		.max_recv_data = bursts[draw(p, 6)]};
 
-	q.first_burst = MIN(q.max_burst, bursts[draw(p, 6)]);
+	q.first_burst = MIN(q.max_burst, bursts[draw(p, p->g->bursts)]);
 	return q;
 }
 
@@ -447,7 +601,7 @@ void player_login(struct player *p)
 	struct peer_pdu pdu;
 
 	fresh->isid = 0x800000000000 + p->number;
-	p->g->n_logins++;
+	game_count(p->g, EV_LOGINS);
 	peer_login(fresh, &ask);
 	for (unsigned i = 0; i < 1000000 && old; i++) {
 		enum peer_got got = peer_poll(old, &pdu, 0);

@@ -4,6 +4,7 @@
  * and hears is told to the models of the disks. */
 #pragma once
 
+#include "event.h"
 #include "house.h"
 #include "model.h"
 
@@ -11,17 +12,21 @@ enum { PLAYER_TASKS = 12, PLAYER_R2TS = 8, PLAYER_LUNS = 2, PLAYER_BLOCKS = 96 }
 
 struct game;
 
+enum player_kind { KIND_READ, KIND_WRITE, KIND_FLUSH, KIND_ZERO };
+
 struct player_task {
 	enum {
 		TASK_FREE,
 		TASK_UNDER_WAY,
 		TASK_GIVEN_UP
 	} state; /* given up: only its data still goes out */
-	bool write;
+	enum player_kind kind;
+	bool fua;
 	unsigned lun;
 	uint32_t itt, cmdsn, lba, n;
 	uint32_t number; /* of the model's write */
-	uint64_t begun;	 /* of a read; and when the command was sent */
+	uint64_t begun;	 /* of a read or a flush; and when the command was sent */
+	uint64_t evicted; /* pages that had left the cache by then */
 	uint32_t got;	 /* of a read's data */
 	uint32_t asked;	 /* of a write's data: by us unasked, or by R2T */
 	struct {
@@ -56,15 +61,25 @@ struct player {
 struct game {
 	struct house *h;
 	struct model models[PLAYER_LUNS];
+	bool durable[PLAYER_LUNS]; /* what is acknowledged is durable */
 	unsigned n_luns;
 	struct player players[4];
 	unsigned n_players;
-	unsigned n_commands, n_good, n_aborts, n_resets, n_cuts, n_logins, n_rejects, n_failed;
+	uint32_t bursts; /* how many of the bursts' lengths may be asked for */
+	uint32_t hot[PLAYER_LUNS]; /* a block around which half of the commands are */
+	uint64_t n[N_EVENTS];
 };
+
+static inline void game_count(struct game *g, enum event e)
+{
+	g->n[e]++;
+}
 
 void player_login(struct player *p); /* also over a connection that is still open: reinstatement */
 void player_act(struct player *p, bool begin); /* begin: new commands, aborts and cuts too */
 bool player_hear(struct player *p);	       /* one PDU; false: there is none */
 void player_cut(struct player *p, bool abrupt);
+/* player_orphan - the target is gone: hears what still arrives, until the stream ends; then nothing is under way. */
+void player_orphan(struct player *p);
 /* player_busy - something of it is still to be sent, or to be answered. */
 bool player_busy(const struct player *p);

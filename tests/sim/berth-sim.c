@@ -1,0 +1,224 @@
+/* berth-sim.c - the whole target in one thread: initiators, reactors, network, disks, crashes, in an order out
+ * of a seed. Each seed is one game (game.h). */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "check.h"
+#include "counter.h"
+#include "game.h"
+#include "log.h"
+
+enum { JOBS_MAX = 64 };
+
+struct options {
+	uint64_t from, n_seeds;
+	unsigned n_steps, n_jobs;
+	bool told;
+};
+
+/* What one job tells its parent. */
+struct report {
+	uint64_t n_seeds, events[N_EVENTS];
+};
+
+static const char usage[] =
+	"berth-sim - play the target against a model of its disks, deterministically\n"
+	"\n"
+	"usage: berth-sim [--seed N | --seeds N [--from N]] [--steps M] [--jobs J] [--verbose]\n"
+	"\n"
+	"  --seed N     one game, by its seed\n"
+	"  --seeds N    so many games (default 1000), seeds from --from on (default 1)\n"
+	"  --steps M    acts of the initiators in each game (default 5000)\n"
+	"  --jobs J     so many processes (default: one a CPU)\n"
+	"  --verbose    tell what happens, and what the target logs\n"
+	"\n"
+	"Prints what happened and how often, as lines \"name value\". The first difference between what\n"
+	"was read and what may be there ends the run with status 1, its seed and step, and the command that repeats it.\n";
+
+static const char *const event_names[N_EVENTS] = {
+#define EVENT(e, name, text) [EV_##e] = name,
+#include "event.tbl"
+#undef EVENT
+};
+
+static struct game_params now;
+
+static _Noreturn void failed(const char *text)
+{
+	fprintf(stderr,
+		"seed %llu, step %u: %s\n"
+		"repeat with: berth-sim --seed %llu --steps %u --verbose\n",
+		(unsigned long long)now.seed, game_step(), text, (unsigned long long)now.seed,
+		now.n_steps);
+	exit(1);
+}
+
+/* play - the seeds of job j. The same seed is the same run, else no failure could be found again: each
+ * job's first seed is played twice. */
+static void play(const struct options *o, unsigned job, struct report *r)
+{
+	for (uint64_t i = job; i < o->n_seeds; i += o->n_jobs) {
+		uint64_t again[N_EVENTS] = {0}, hash;
+
+		now = (struct game_params){
+			.seed = o->from + i, .n_steps = o->n_steps, .told = o->told};
+		hash = game_play(&now, r->events);
+		if (i == job && !o->told && game_play(&now, again) != hash)
+			failed("two runs of it differ");
+		r->n_seeds++;
+	}
+}
+
+static void add(struct report *to, const struct report *r)
+{
+	to->n_seeds += r->n_seeds;
+	for (unsigned i = 0; i < N_EVENTS; i++)
+		to->events[i] += r->events[i];
+}
+
+static void print(const struct options *o, const struct report *r)
+{
+	printf("seeds %llu\nsteps %llu\n", (unsigned long long)r->n_seeds,
+		(unsigned long long)(r->n_seeds * o->n_steps));
+	for (unsigned i = 0; i < N_EVENTS; i++)
+		printf("%s %llu\n", event_names[i], (unsigned long long)r->events[i]);
+	printf("differences 0\n");
+}
+
+/* --- several processes --- */
+
+struct job {
+	pid_t pid;
+	int from;
+};
+
+static int job_start(const struct options *o, unsigned number, struct job *j)
+{
+	int ends[2];
+
+	if (pipe(ends))
+		return -errno;
+	j->pid = fork();
+	if (j->pid < 0)
+		return -errno;
+	if (!j->pid) {
+		struct report r = {0};
+
+		close(ends[0]);
+		play(o, number, &r);
+		_exit(write(ends[1], &r, sizeof(r)) == sizeof(r) ? 0 : 1);
+	}
+	close(ends[1]);
+	j->from = ends[0];
+	return 0;
+}
+
+static bool job_end(struct job *j, struct report *sum)
+{
+	struct report r;
+	int status;
+	bool good = read(j->from, &r, sizeof(r)) == sizeof(r);
+
+	close(j->from);
+	if (waitpid(j->pid, &status, 0) < 0 || !good || status)
+		return false;
+	add(sum, &r);
+	return true;
+}
+
+static bool run_jobs(const struct options *o, struct report *sum)
+{
+	struct job jobs[JOBS_MAX];
+	bool good = true;
+
+	for (unsigned i = 0; i < o->n_jobs; i++) {
+		int rc = job_start(o, i, &jobs[i]);
+
+		if (rc) {
+			fprintf(stderr, "berth-sim: job %u: %s\n", i, strerror(-rc));
+			exit(1);
+		}
+	}
+	for (unsigned i = 0; i < o->n_jobs; i++)
+		good &= job_end(&jobs[i], sum);
+	return good;
+}
+
+/* --- options --- */
+
+static uint64_t number(const char *option, const char *text, uint64_t max)
+{
+	char *end;
+	unsigned long long v;
+
+	errno = 0;
+	v = strtoull(text, &end, 0);
+	if (errno || *end || end == text || *text == '-' || v < 1 || v > max) {
+		fprintf(stderr, "berth-sim: %s %s: must be a number from 1 to %llu\n", option, text,
+			(unsigned long long)max);
+		exit(2);
+	}
+	return v;
+}
+
+static void parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {{"seed", 1, NULL, 's'}, {"seeds", 1, NULL, 'n'},
+		{"from", 1, NULL, 'f'}, {"steps", 1, NULL, 'm'}, {"jobs", 1, NULL, 'j'},
+		{"verbose", 0, NULL, 'v'}, {"help", 0, NULL, 'h'}, {0}};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "j:vh", longs, NULL)) != -1) {
+		if (c == 's') {
+			o->from = number("--seed", optarg, UINT64_MAX);
+			o->n_seeds = 1;
+		} else if (c == 'n') {
+			o->n_seeds = number("--seeds", optarg, UINT32_MAX);
+		} else if (c == 'f') {
+			o->from = number("--from", optarg, UINT64_MAX);
+		} else if (c == 'm') {
+			o->n_steps = (unsigned)number("--steps", optarg, 100000000);
+		} else if (c == 'j') {
+			o->n_jobs = (unsigned)number("--jobs", optarg, JOBS_MAX);
+		} else if (c == 'v') {
+			o->told = true;
+		} else if (c == 'h') {
+			fputs(usage, stdout);
+			exit(0);
+		} else {
+			exit(2);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "berth-sim: %s: takes no such argument (try --help)\n",
+			argv[optind]);
+		exit(2);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct options o = {.from = 1,
+		.n_seeds = getenv("BERTH_SLOW") ? 100 : 1000, /* under sanitizers (HACKING.md) */
+		.n_steps = 5000,
+		.n_jobs = n_cpus < 1 ? 1 : (unsigned)MIN(n_cpus, JOBS_MAX)};
+	static struct counters block;
+	struct report sum = {0};
+
+	parse(argc, argv, &o);
+	o.n_jobs = (unsigned)MIN(o.n_jobs, o.n_seeds);
+	log_level = o.told ? LOG_DEBUG : LOG_SILENT;
+	peer_on_fail = failed;
+	counters_enter(&block);
+	if (o.n_jobs == 1)
+		play(&o, 0, &sum);
+	else if (!run_jobs(&o, &sum))
+		return 1;
+	print(&o, &sum);
+	return 0;
+}

@@ -90,7 +90,8 @@ static void real_close(struct world *w)
 	free(x);
 }
 
-/* After a quarter of a second in which nothing happened, nothing more is expected to happen. */
+/* After twenty seconds in which nothing happened, nothing more is expected: a busy disk may take some for a
+ * flush. */
 static bool real_step(struct world *w)
 {
 	struct real *x = w->own;
@@ -106,7 +107,7 @@ static bool real_step(struct world *w)
 		x->idle_since_ns = w->io[0]->now_ns;
 	if (io_next_timer(w->io[0]) != UINT64_MAX || io_next_timer(w->io[1]) != UINT64_MAX)
 		x->idle_since_ns = w->io[0]->now_ns;
-	return w->io[0]->now_ns - x->idle_since_ns < 250 * 1000 * 1000;
+	return w->io[0]->now_ns - x->idle_since_ns < 20ull * 1000 * 1000 * 1000;
 }
 
 static struct client *real_connect(struct world *w, const struct io_addr *to)

@@ -31,12 +31,15 @@ struct arena {
 	uint32_t *refs;
 	enum arena_kind kind;
 	int fd;
+	bool fd_lent;
+	uint64_t fd_at;
 	uint64_t n_pages, n_merge, n_content;
 
 	_Alignas(64) pthread_mutex_t lock; /* for all below */
 	struct runmap map;                 /* free pages, but for those in the stash */
 	struct stash stash;
 	uint64_t n_granted, n_promised;
+	uint64_t n_kept;    /* pages that stay taken for ever */
 	uint32_t n_waiting; /* written under the lock; arena_waited() looks without */
 	struct list waits[N_WAITS];
 	uint64_t n_bytes; /* reserved of the system */
@@ -396,7 +399,7 @@ static int map_memory(struct arena *a)
 	munmap(at + len, (size_t)(room + HUGE - at));
 	a->base = at;
 	flags |= a->kind == ARENA_FILE ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
-	if (mmap(at, len, PROT_READ | PROT_WRITE, flags, a->fd, 0) == MAP_FAILED)
+	if (mmap(at, len, PROT_READ | PROT_WRITE, flags, a->fd, (off_t)a->fd_at) == MAP_FAILED)
 		return -errno;
 	/* Advice only: a kernel without it keeps its own ways. */
 	(void)madvise(at, len, a->kind == ARENA_FILE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
@@ -408,7 +411,7 @@ static int open_memory(struct arena *a)
 {
 	void *refs;
 
-	if (a->kind == ARENA_FILE) {
+	if (a->kind == ARENA_FILE && !a->fd_lent) {
 		a->fd = memfd_create(a->name, MFD_CLOEXEC);
 		if (a->fd < 0 || ftruncate(a->fd, (off_t)(a->n_pages * ARENA_PAGE)) < 0)
 			return -errno;
@@ -427,7 +430,7 @@ static void release(struct arena *a)
 		munmap(a->base, a->n_pages * ARENA_PAGE);
 	if (a->refs)
 		munmap(a->refs, a->n_pages * sizeof(a->refs[0]));
-	if (a->fd >= 0)
+	if (a->fd >= 0 && !a->fd_lent)
 		close(a->fd);
 	runmap_deinit(&a->map);
 	pthread_mutex_destroy(&a->lock);
@@ -444,7 +447,9 @@ static struct arena *arena_blank(const struct arena_params *p)
 		return NULL;
 	memset(a, 0, sizeof(*a));
 	a->kind = p->kind;
-	a->fd = -1;
+	a->fd_lent = p->kind == ARENA_FILE && p->fd > 0;
+	a->fd = a->fd_lent ? p->fd : -1;
+	a->fd_at = p->fd_at;
 	a->n_pages = p->n_pages;
 	a->n_merge = p->n_merge_pages;
 	a->n_content = p->n_content_pages;
@@ -470,9 +475,10 @@ int arena_new(struct arena **ap, const struct arena_params *p)
 	a = arena_blank(p);
 	if (!a)
 		return -ENOMEM;
-	end = sysmem_reserve(p->n_pages * ARENA_PAGE);
+	/* What is lent was taken from the system by whoever lends it. */
+	end = a->fd_lent ? 0 : sysmem_reserve(p->n_pages * ARENA_PAGE);
 	if (end == 0) {
-		a->n_bytes = p->n_pages * ARENA_PAGE;
+		a->n_bytes = a->fd_lent ? 0 : p->n_pages * ARENA_PAGE;
 		end = open_memory(a);
 	}
 	if (end == 0)
@@ -489,10 +495,30 @@ struct arena *arena_free(struct arena *a)
 {
 	if (!a)
 		return NULL;
-	check(free_pages(a) == a->n_pages);
+	check(free_pages(a) + a->n_kept == a->n_pages);
 	check(a->n_waiting == 0);
 	release(a);
 	return NULL;
+}
+
+void arena_adopt(struct arena *a, uint32_t page)
+{
+	pthread_mutex_lock(&a->lock);
+	check(page < a->n_pages);
+	stash_drain(&a->stash, &a->map);
+	if (!a->refs[page]++)
+		runmap_take(&a->map, page, 1);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void arena_keep(struct arena *a, uint32_t page)
+{
+	pthread_mutex_lock(&a->lock);
+	if (__atomic_load_n(&a->refs[page], __ATOMIC_ACQUIRE) == 1)
+		a->n_kept++;
+	else
+		__atomic_sub_fetch(&a->refs[page], 1, __ATOMIC_ACQ_REL);
+	pthread_mutex_unlock(&a->lock);
 }
 
 /* --- looking --- */
@@ -533,6 +559,17 @@ uint64_t arena_n_free(const struct arena *a)
 uint64_t arena_n_lent(const struct arena *a)
 {
 	return a->n_pages - arena_n_free(a);
+}
+
+uint64_t arena_n_kept(const struct arena *a)
+{
+	struct arena *m = (struct arena *)a;
+	uint64_t n;
+
+	pthread_mutex_lock(&m->lock);
+	n = a->n_kept;
+	pthread_mutex_unlock(&m->lock);
+	return n;
 }
 
 uint64_t arena_n_promisable(const struct arena *a)

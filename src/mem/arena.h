@@ -51,12 +51,20 @@ struct arena_params {
 	uint64_t n_merge_pages;  /* the reserve inside n_pages */
 	uint64_t n_content_pages; /* inside n_pages: never promised to quotas, so that a RAM volume that fills up
 				     does not eat what was promised; 0: all may be promised */
+	/* ARENA_FILE: the pages lie here, taken whole already (memfile.h); borrowed. 0: a file of its own. */
+	int fd;
+	uint64_t fd_at;
 };
 
 /* arena_new - -EINVAL; -ENOMEM when the system, or our control group, has not the memory for it and for
  * what the other arenas of this process have not touched yet. */
 int arena_new(struct arena **ap, const struct arena_params *p);
-struct arena *arena_free(struct arena *a);                      /* NULL; every page must be back */
+struct arena *arena_free(struct arena *a);                      /* NULL; every page must be back, or kept */
+/* arena_adopt - before anything else is taken: page has content of an earlier life, and one reference more. */
+void arena_adopt(struct arena *a, uint32_t page);
+/* arena_keep - one reference less, but if it is the last the page stays taken: what it holds must outlive the arena. */
+void arena_keep(struct arena *a, uint32_t page);
+uint64_t arena_n_kept(const struct arena *a);
 
 /* --- taking --- */
 struct quota {

@@ -1,0 +1,458 @@
+/* memfile.c - see memfile.h. */
+#include "memfile.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include "arena.h"
+#include "log.h"
+#include "sysmem.h"
+
+enum { PATH_ROOM = 4096, NAMES_MAX = 10000, CHUNK = 64 << 20 };
+#define PREFIX "memory."
+
+struct search {
+	const struct memfile_params *p;
+	char dir[PATH_ROOM / 2];
+	int dir_fd; /* locked */
+	struct memfile *found;
+	char *err;
+	size_t err_len;
+};
+
+__attribute__((format(printf, 3, 4))) static int refuse(
+	struct search *s, int error, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->err, s->err_len, fmt, ap);
+	va_end(ap);
+	return error;
+}
+
+/* --- one memory --- */
+
+static struct memfile *memfile_new(int fd, const char *path)
+{
+	struct memfile *m = calloc(1, sizeof(*m));
+
+	if (m && path && !(m->path = strdup(path))) {
+		free(m);
+		m = NULL;
+	}
+	if (m)
+		m->fd = fd;
+	else
+		close(fd);
+	return m;
+}
+
+static struct memfile *memfile_free(struct memfile *m)
+{
+	ledger_free(m->ledger);
+	if (m->head)
+		munmap(m->head, m->head_len);
+	close(m->fd);
+	free(m->path);
+	free(m);
+	return NULL;
+}
+
+static int map_head(struct memfile *m, uint64_t len)
+{
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	(void)madvise(at, len, MADV_DONTDUMP);
+	m->head = at;
+	m->head_len = len;
+	return 0;
+}
+
+/* memfile_read - 0; 1 with *whyp: it is no memory that we can use. */
+static int memfile_read(struct memfile *m, const char **whyp)
+{
+	struct ledger_head h = {0};
+	uint64_t n_dropped, n_damaged;
+	struct stat st;
+	int r;
+
+	*whyp = NULL;
+	if (fstat(m->fd, &st) < 0)
+		return -errno;
+	if (pread(m->fd, &h, sizeof(h), 0) != sizeof(h))
+		*whyp = "too short";
+	else
+		*whyp = ledger_check(&h, sizeof(h), (uint64_t)st.st_size);
+	if (*whyp)
+		return 1;
+	r = map_head(m, h.pages_at);
+	if (!r)
+		r = ledger_attach(&m->ledger, m->head, &n_dropped, &n_damaged);
+	if (r)
+		return r;
+	m->pages_at = h.pages_at;
+	m->adopted = ledger_count(m->ledger, LEDGER_NONE) > 0;
+	if (n_damaged)
+		log_warn("%s: %lu records are damaged and count for nothing",
+			m->path ? m->path : "the stored memory", n_damaged);
+	if (n_dropped)
+		log_info("%s: %lu pages of writes that were never acknowledged are dropped",
+			m->path ? m->path : "the stored memory", n_dropped);
+	return 0;
+}
+
+static int memfile_make(struct memfile *m, uint64_t n_pages)
+{
+	uint64_t id = 0;
+	int r;
+
+	ledger_len(n_pages, &m->pages_at);
+	r = map_head(m, m->pages_at);
+	if (r)
+		return r;
+	while (!id)
+		if (getrandom(&id, sizeof(id), 0) < 0)
+			return -errno;
+	return ledger_format(&m->ledger, m->head, n_pages, id);
+}
+
+/* --- where --- */
+
+static bool is_tmpfs(const char *dir)
+{
+	struct statfs fs;
+
+	return statfs(dir, &fs) == 0 &&
+	       ((uint32_t)fs.f_type == TMPFS_MAGIC || (uint32_t)fs.f_type == RAMFS_MAGIC);
+}
+
+/* A directory that everybody could have made must be ours. */
+static bool dir_usable(const char *dir, bool mine)
+{
+	struct stat st;
+
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return false;
+	if (lstat(dir, &st) < 0 || access(dir, W_OK | X_OK) < 0)
+		return false;
+	return !mine || (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022));
+}
+
+static bool try_dir(struct search *s, bool mine, const char *parent, const char *name)
+{
+	if ((size_t)snprintf(s->dir, sizeof(s->dir), "%s%s%s", parent, *name ? "/" : "", name) >=
+		sizeof(s->dir))
+		return false;
+	return is_tmpfs(*name ? parent : s->dir) && dir_usable(s->dir, mine);
+}
+
+static int find_dir(struct search *s)
+{
+	const char *given = s->p->dir, *xdg = getenv("XDG_RUNTIME_DIR");
+	char own[40];
+
+	snprintf(own, sizeof(own), "berth-%u", (unsigned)geteuid());
+	if (given) {
+		if (mkdir(given, 0700) < 0 && errno != EEXIST)
+			return refuse(s, -errno, "--run-dir %s: %s", given, strerror(errno));
+		if (access(given, W_OK | X_OK) < 0)
+			return refuse(s, -errno, "--run-dir %s: %s", given, strerror(errno));
+		if (try_dir(s, false, given, ""))
+			return 0;
+	} else if (try_dir(s, false, "/run", "berth") ||
+		   (xdg && *xdg == '/' && try_dir(s, false, xdg, "berth"))) {
+		return 0;
+	}
+	if (!try_dir(s, true, "/dev/shm", own))
+		return refuse(s, -ENOTDIR,
+			"--run-dir: there is no tmpfs that buffer memory could lie in (neither /run, "
+			"$XDG_RUNTIME_DIR nor /dev/shm)");
+	if (given)
+		log_warn("--run-dir %s: is no tmpfs; buffer memory lies in %s", given, s->dir);
+	return 0;
+}
+
+/* --- which --- */
+
+static uint64_t count_ours(const struct search *s, const struct memfile *m)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < s->p->n_uuids; i++) {
+		uint32_t volume = ledger_find(m->ledger, s->p->uuids[i]);
+
+		if (volume != LEDGER_NONE)
+			n += ledger_count(m->ledger, volume);
+	}
+	return n;
+}
+
+static void set_aside(const struct memfile *m, const char *why)
+{
+	char to[PATH_ROOM];
+
+	if (!m->path) {
+		log_warn("the stored memory cannot be used (%s): it is left where it is", why);
+		return;
+	}
+	for (unsigned i = 0; i < NAMES_MAX; i++) {
+		snprintf(to, sizeof(to), "%s.bad%u", m->path, i);
+		if (access(to, F_OK) < 0)
+			break;
+	}
+	if (rename(m->path, to) < 0)
+		log_warn("%s: cannot be used (%s), nor be set aside: %s", m->path, why,
+			strerror(errno));
+	else
+		log_warn("%s: cannot be used (%s): set aside as %s", m->path, why, to);
+}
+
+/* look_at - takes fd. */
+static int look_at(struct search *s, int fd, const char *path)
+{
+	struct memfile *m = memfile_new(fd, path);
+	const char *why;
+	uint64_t n;
+	int r;
+
+	if (!m)
+		return -ENOMEM;
+	r = memfile_read(m, &why);
+	if (r) {
+		if (r > 0)
+			set_aside(m, why);
+		memfile_free(m);
+		return r > 0 ? 0 : refuse(s, r, "%s: %s", path, strerror(-r));
+	}
+	n = count_ours(s, m);
+	if (n && s->found && s->found->adopted) {
+		r = refuse(s, -EINVAL,
+			"%s and %s: both hold data of these disks that are not on them yet; serve "
+			"the disks of each by themselves once",
+			s->found->path ? s->found->path : "the stored memory",
+			path ? path : "the stored memory");
+		memfile_free(m);
+		return r;
+	}
+	if (n || (!m->adopted && !s->found && m->ledger->n_pages == s->p->n_pages)) {
+		if (s->found) {
+			if (s->found->path)
+				unlink(s->found->path); /* it has no records */
+			memfile_free(s->found);
+		}
+		s->found = m;
+		return 0;
+	}
+	if (m->adopted)
+		log_info("%s: %lu KiB of disks that are not served here wait in it", path,
+			ledger_count(m->ledger, LEDGER_NONE) * (ARENA_PAGE / 1024));
+	else if (path)
+		unlink(path);
+	memfile_free(m);
+	return 0;
+}
+
+static int look_at_name(struct search *s, const char *name)
+{
+	char path[PATH_ROOM];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%.255s", s->dir, name);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return 0; /* somebody else's */
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return look_at(s, fd, path);
+	close(fd); /* a living process has it */
+	return 0;
+}
+
+static int look_around(struct search *s)
+{
+	DIR *d = opendir(s->dir);
+	struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return refuse(s, -errno, "%s: %s", s->dir, strerror(errno));
+	while (!r && (e = readdir(d))) {
+		if (!strncmp(e->d_name, PREFIX, strlen(PREFIX)) && !strstr(e->d_name, ".bad"))
+			r = look_at_name(s, e->d_name);
+	}
+	closedir(d);
+	return r;
+}
+
+/* --- how much --- */
+
+static uint64_t bytes_left(int fd)
+{
+	struct statfs fs;
+	uint64_t left = sysmem_available("");
+
+	/* A tmpfs without a limit has no blocks. */
+	if (fstatfs(fd, &fs) == 0 && fs.f_blocks)
+		left = MIN(left, (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize);
+	return left;
+}
+
+/* pages_that_fit - whole MiB of them; a little is left to others. */
+static uint64_t pages_that_fit(uint64_t left)
+{
+	uint64_t pages_at, n = left / ARENA_PAGE;
+
+	n -= n / 32;
+	while (n && ledger_len(n, &pages_at) > left)
+		n -= MIN(n, n / 64 + 256);
+	return round_down(n, 256);
+}
+
+static int take_whole(int fd, uint64_t len)
+{
+	for (uint64_t at = 0; at < len; at += CHUNK)
+		if (fallocate(fd, 0, (off_t)at, (off_t)MIN(len - at, (uint64_t)CHUNK)) < 0)
+			return -errno;
+	return 0;
+}
+
+static int take_memory(struct search *s, int fd, uint64_t *n_pagesp)
+{
+	uint64_t want = s->p->n_pages, left = bytes_left(fd), fits = pages_that_fit(left), at;
+	int r;
+
+	if (want > fits && s->p->exact)
+		return refuse(s, -ENOSPC, "--cache %luM: %s has room for %luM", want >> 8, s->dir,
+			fits >> 8);
+	if (want > fits && fits < s->p->min_pages)
+		return refuse(s, -ENOSPC, "--cache: %s has room for %luM, and it takes %luM",
+			s->dir, fits >> 8, s->p->min_pages >> 8);
+	if (want > fits) {
+		log_warn("%s has room for %luM of buffer memory: that much it is, not %luM", s->dir,
+			fits >> 8, want >> 8);
+		want = fits;
+	}
+	r = take_whole(fd, ledger_len(want, &at));
+	if (r)
+		return refuse(s, r, "--cache %luM: %s: %s", want >> 8, s->dir, strerror(-r));
+	*n_pagesp = want;
+	return 0;
+}
+
+static int make_named(struct search *s)
+{
+	char path[PATH_ROOM];
+	uint64_t n_pages = 0;
+	struct memfile *m;
+	int fd = -1, r;
+
+	for (unsigned i = 0; fd < 0 && i < NAMES_MAX; i++) {
+		snprintf(path, sizeof(path), "%s/" PREFIX "%u", s->dir, i);
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 && errno != EEXIST)
+			break;
+	}
+	if (fd < 0)
+		return refuse(s, -errno, "%s: %s", path, strerror(errno));
+	m = memfile_new(fd, path);
+	r = !m ? -ENOMEM : flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	if (!r)
+		r = take_memory(s, fd, &n_pages);
+	if (!r)
+		r = memfile_make(m, n_pages);
+	if (!r) {
+		s->found = m;
+		return 0;
+	}
+	if (!*s->err)
+		refuse(s, r, "%s: %s", path, strerror(-r));
+	unlink(path);
+	if (m)
+		memfile_free(m);
+	return r;
+}
+
+static int open_locked(struct search *s)
+{
+	int r = 0;
+
+	if (s->p->stored_fd >= 0)
+		r = flock(s->p->stored_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK
+			    ? refuse(s, -EBUSY, "the stored memory is in use by another process")
+			    : look_at(s, s->p->stored_fd, NULL);
+	if (!r)
+		r = look_around(s);
+	return r || s->found ? r : make_named(s);
+}
+
+int memfile_open(struct memfile **mp, const struct memfile_params *p, char *err, size_t err_len)
+{
+	struct search s = {.p = p, .err = err, .err_len = err_len};
+	int r;
+
+	err[0] = '\0';
+	r = find_dir(&s);
+	if (r)
+		return r;
+	s.dir_fd = open(s.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s.dir_fd < 0 || flock(s.dir_fd, LOCK_EX) < 0)
+		r = refuse(&s, -errno, "%s: %s", s.dir, strerror(errno));
+	else
+		r = open_locked(&s);
+	if (s.dir_fd >= 0)
+		close(s.dir_fd);
+	if (r && s.found)
+		memfile_free(s.found);
+	*mp = r ? NULL : s.found;
+	return r;
+}
+
+int memfile_anonymous(struct memfile **mp, uint64_t n_pages, int fd)
+{
+	bool adopt = fd >= 0;
+	const char *why;
+	uint64_t at;
+	struct memfile *m;
+	int r = 0;
+
+	if (!adopt) {
+		fd = memfd_create("berth-memory", MFD_CLOEXEC);
+		if (fd < 0 || ftruncate(fd, (off_t)ledger_len(n_pages, &at)) < 0)
+			r = -errno;
+	}
+	if (fd < 0)
+		return r;
+	m = memfile_new(fd, NULL);
+	if (!m)
+		return -ENOMEM;
+	if (!r)
+		r = adopt ? memfile_read(m, &why) : memfile_make(m, n_pages);
+	if (r) {
+		memfile_free(m);
+		return r > 0 ? -EINVAL : r;
+	}
+	*mp = m;
+	return 0;
+}
+
+struct memfile *memfile_close(struct memfile *m)
+{
+	if (!m)
+		return NULL;
+	if (m->path && !ledger_count(m->ledger, LEDGER_NONE))
+		unlink(m->path);
+	return memfile_free(m);
+}

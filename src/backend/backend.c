@@ -324,6 +324,16 @@ void backend_io(struct backend *b, struct io *io, struct backend_req *r)
 		piece_next(r);
 }
 
+bool backend_can_stamp(const struct backend *b)
+{
+	return b->ops->stamp != NULL;
+}
+
+int backend_stamp(struct backend *b, struct backend_stamp *s)
+{
+	return b->ops->stamp ? b->ops->stamp(b, s) : -EOPNOTSUPP;
+}
+
 struct backend *backend_free(struct backend *b)
 {
 	return b ? b->ops->free(b) : NULL;

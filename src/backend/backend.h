@@ -68,18 +68,26 @@ struct backend_req {
 	uint64_t found;           /* IO_DATA, IO_HOLE: where it begins, the size when nowhere; a failed IO_READ: see above */
 };
 
+/* What an image looks like from outside, to find out whether somebody else has changed it. */
+struct backend_stamp {
+	uint64_t size, dev, ino;
+	uint64_t mtime_ns; /* 0: a device, whose inode does not tell */
+};
+
 struct backend_ops {
 	const char *name;
 	/* submit - do the piece r->disk (kind, flags, off, len, iov), never ending it from inside: io_disk() on
 	 * a descriptor, or anything else that calls r->disk.done(&r->disk, res) once, on r->io's reactor. */
 	void (*submit)(struct backend *b, struct io *io, struct backend_req *r);
 	struct backend *(*free)(struct backend *b);
+	int (*stamp)(struct backend *b, struct backend_stamp *s); /* may be NULL; does not wait */
 };
 
 struct backend { /* first member of each backend's struct */
 	const struct backend_ops *ops;
 	struct backend_info info; /* caps may lose bits later: a system that refuses at first use */
 	const char *path; /* for messages */
+	struct backend_stamp opened; /* as it was found, before we touched it; all 0 where stamps are not */
 	/* the door's: zero at first */
 	uint32_t n_failed_flushes; /* atomic */
 	pthread_mutex_t flush_lock;
@@ -93,6 +101,8 @@ uint32_t backend_caps(const struct backend *b);
  * never be: a flush that succeeds later says nothing about it. (Requests that are durable themselves see to that.) */
 uint32_t backend_failed_flushes(const struct backend *b);
 void backend_io(struct backend *b, struct io *io, struct backend_req *r);
+bool backend_can_stamp(const struct backend *b);
+int backend_stamp(struct backend *b, struct backend_stamp *s); /* now; -EOPNOTSUPP, -errno */
 struct backend *backend_free(struct backend *b); /* NULL; no request may be under way */
 
 /* A raw image or a block device. ENOENT and the like come back as -errno with a line in err. */

@@ -77,10 +77,26 @@ static struct backend *file_free(struct backend *b)
 	return NULL;
 }
 
+static int file_stamp(struct backend *b, struct backend_stamp *s)
+{
+	struct file *f = self(b);
+	struct stat st;
+
+	if (fstat(f->fd, &st) < 0)
+		return -errno;
+	*s = (struct backend_stamp){
+		.dev = st.st_dev, .ino = st.st_ino, .size = (uint64_t)st.st_size};
+	s->mtime_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+	if (f->device) /* a node may be made anew for the same device */
+		*s = (struct backend_stamp){.dev = st.st_rdev, .size = b->info.size};
+	return 0;
+}
+
 static const struct backend_ops file_ops = {
 	.name = "file",
 	.submit = file_submit,
 	.free = file_free,
+	.stamp = file_stamp,
 };
 
 /* --- opening --- */
@@ -220,6 +236,7 @@ static int device_shape(struct opening *o, const struct stat *st)
 		return refuse(o, -EINVAL, "the device has %lu bytes, not %lu", info->size,
 			o->p->create_size);
 	o->f->device = true;
+	o->f->b.opened = (struct backend_stamp){.dev = st->st_rdev, .size = info->size};
 	info->align_offset = sector;
 	info->align_memory = sector;
 	info->caps |= BACKEND_ZERO;
@@ -301,7 +318,8 @@ static int shape(struct opening *o)
 	struct stat st;
 	int r;
 
-	if (fstat(o->f->fd, &st) < 0)
+	/* Before asking what it can do, which may leave a trace. */
+	if (fstat(o->f->fd, &st) < 0 || file_stamp(&o->f->b, &o->f->b.opened) < 0)
 		return refuse_errno(o, -errno);
 	info->caps = BACKEND_FLUSH;
 	if (S_ISBLK(st.st_mode))

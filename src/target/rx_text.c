@@ -43,7 +43,8 @@ static int send_targets(struct conn *c, const char *value, struct text *answer)
 {
 	const struct config *cfg = server_config(c->w->server);
 	struct node *n;
-	int rc = *value && strcmp(value, "All") && !iscsi_name_valid(value) ? NEGO_PROTOCOL_ERROR : 0;
+	int rc = *value && strcmp(value, "All") && !iscsi_name_valid(value) ? NEGO_PROTOCOL_ERROR
+									    : 0;
 
 	for (unsigned i = 0; !rc && (n = server_node(c->w->server, i)); i++) {
 		bool own = c->s->node == n;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "counter.h"
-#include "work.h"
+#include "writer.h"
 
 enum {
 	BATCH = 64,        /* pages evicted in one go under the lock */
@@ -57,6 +57,8 @@ struct cache {
 	uint32_t n_wanted;
 	pthread_mutex_t starve_lock;
 	struct list starved;
+	pthread_mutex_t writers_lock;
+	struct list writers;
 };
 
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -92,6 +94,8 @@ static struct cache *cache_new(struct arena *a)
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->starve_lock, NULL);
 	pthread_mutex_init(&c->share_lock, NULL);
+	pthread_mutex_init(&c->writers_lock, NULL);
+	list_init(&c->writers);
 	list_init(&c->starved);
 	list_push_back(&all, &c->link);
 	return c;
@@ -125,6 +129,7 @@ struct cache *cache_put(struct cache *c)
 		pthread_mutex_destroy(&c->share_lock);
 		pthread_mutex_destroy(&c->lock);
 		pthread_mutex_destroy(&c->starve_lock);
+		pthread_mutex_destroy(&c->writers_lock);
 		free(c);
 	}
 	pthread_mutex_unlock(&all_lock);
@@ -368,9 +373,33 @@ void cache_tidy(struct cache *c)
 		evict_pages(c, MIN(c->n_keep_open - n_open, TIDY_PAGES), TIDY_STEPS);
 }
 
+/* --- writers --- */
+void cache_add_writer(struct cache *c, struct writer *w)
+{
+	pthread_mutex_lock(&c->writers_lock);
+	list_push_back(&c->writers, &w->link);
+	pthread_mutex_unlock(&c->writers_lock);
+}
+
+void cache_remove_writer(struct cache *c, struct writer *w)
+{
+	pthread_mutex_lock(&c->writers_lock);
+	list_remove(&w->link);
+	pthread_mutex_unlock(&c->writers_lock);
+}
+
+static void press_writers(struct cache *c)
+{
+	pthread_mutex_lock(&c->writers_lock);
+	list_for_each(node, &c->writers)
+		writer_press(list_entry(node, struct writer, link));
+	pthread_mutex_unlock(&c->writers_lock);
+}
+
 /* --- who waits --- */
 void cache_want(struct cache *c, uint32_t n)
 {
+	press_writers(c);
 	if (__atomic_load_n(&c->n_wanted, __ATOMIC_RELAXED) < n)
 		__atomic_store_n(&c->n_wanted, n, __ATOMIC_SEQ_CST);
 }
@@ -437,6 +466,7 @@ bool cache_starve(struct cache *c, struct vol_work *w, bool front)
 {
 	bool stays = true;
 
+	press_writers(c);
 	pthread_mutex_lock(&c->starve_lock);
 	if (front)
 		list_push_front(&c->starved, &w->link);

@@ -21,6 +21,7 @@
 struct cache;
 struct vol_work;
 struct volume;
+struct writer;
 
 int cache_get(struct cache **cp, struct arena *a); /* -ENOMEM */
 struct cache *cache_put(struct cache *c);	   /* NULL */
@@ -40,6 +41,9 @@ uint32_t cache_make_room(struct cache *c, uint32_t n);
 /* cache_tidy - a few steps towards the open pages that there should be. */
 void cache_tidy(struct cache *c);
 
+/* Writers hear when memory is wanted that only they can set free. */
+void cache_add_writer(struct cache *c, struct writer *w);
+void cache_remove_writer(struct cache *c, struct writer *w);
 /* cache_want - a landing did not get its n pages. */
 void cache_want(struct cache *c, uint32_t n);
 /* cache_starve - w->resume() comes when there may be pages; false: nothing holds any that could

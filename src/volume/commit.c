@@ -10,17 +10,21 @@
  * volume_update() is the same with all pages of the range as bases, and a function of the caller's
  * that makes the fresh bytes. Pages that become constant (zeros, a pattern) have neither.
  *
- * RAM: the flip shows. A file volume: the fresh pages become versions (pageio.h), and the commit
- * ends when they are durable and shown. */
+ * RAM: the flip shows. A file volume that is written through: the fresh pages become versions
+ * (pageio.h), and the commit ends when they are durable and shown. Write-back: the flip shows dirty
+ * pages (writer.h); for FUA the range is flushed then. */
 #include <errno.h>
 #include <string.h>
 #include "copy.h"
-#include "pageio.h"
+#include "writer.h"
 
 /* Not const, which would fill the binary with it. */
 _Alignas(ARENA_PAGE) uint8_t zero_area[ZERO_BYTES];
 
-enum { COMMIT_AGAIN = 100 }; /* a base is not the newest any more */
+enum {
+	COMMIT_AGAIN = 100, /* a base is not the newest any more */
+	COMMIT_DIRTY,       /* write-back: done */
+};
 
 struct page_part page_part(uint64_t at, uint64_t off, uint64_t len)
 {
@@ -210,6 +214,43 @@ static int flip_file(struct vol_work *w, struct list *launch)
 	return r;
 }
 
+/* flip_back - the fresh pages are shown, dirty. COMMIT_DIRTY; 0: they are versions all the same. */
+static int flip_back(struct vol_work *w, struct list *launch)
+{
+	struct map *m = &w->v->map;
+	struct give g = {.v = w->v};
+	uint32_t old[ARRAY_ROOM];
+	int r;
+
+	map_lock_write(m, w->first, w->n, w->turn);
+	r = flip_check(w);
+	if (!r)
+		r = dirty_commit(w, old) ? COMMIT_DIRTY : 0;
+	map_unlock(m, w->first, w->n);
+	if (!r)
+		return flip_file(w, launch);
+	if (r != COMMIT_DIRTY)
+		return r;
+	fresh_gone(w);
+	for (uint32_t i = 0; i < w->n; i++)
+		give_page(&g, old[i]);
+	give_end(&g);
+	return r;
+}
+
+/* Long ranges that become constant, or a copy, would only fill the memory with what the disk has. */
+static bool stays_dirty(const struct vol_work *w)
+{
+	return writer_on(w->v) && !w->constant && !w->copy;
+}
+
+static int flip(struct vol_work *w, struct list *launch)
+{
+	if (!w->v->backend)
+		return flip_ram(w);
+	return stays_dirty(w) ? flip_back(w, launch) : flip_file(w, launch);
+}
+
 /* --- one try after the other --- */
 static void give_turn(struct vol_work *w)
 {
@@ -239,11 +280,26 @@ static int fetch_bases(struct vol_work *w)
 	return pageio_fetch(w);
 }
 
+/* Before anything is taken for it, since it may have to wait. */
+static int admit(struct vol_work *w)
+{
+	if (!stays_dirty(w))
+		return 0;
+	if (w->cancelled || w->op->gen != volume_gen(w->v))
+		return VOL_STALE;
+	w->resume = commit_run;
+	return dirty_admit(w);
+}
+
 static int commit_try(struct vol_work *w, struct list *launch)
 {
 	int r = w->error; /* of a fetch */
 
-	if (!r && w->build && !w->fresh.n_pages)
+	if (!r && w->v->writer)
+		r = admit(w);
+	if (r)
+		return r;
+	if (w->build && !w->fresh.n_pages)
 		r = take_fresh(w);
 	if (r)
 		return r;
@@ -252,7 +308,7 @@ static int commit_try(struct vol_work *w, struct list *launch)
 	r = merge(w);
 	if (r)
 		return r;
-	return w->v->backend ? flip_file(w, launch) : flip_ram(w);
+	return flip(w, launch);
 }
 
 static void miscompared(struct vol_work *w)
@@ -274,8 +330,11 @@ static void commit_end(struct vol_work *w, int r, struct list *launch)
 		/* What it was compared with must not be lost after the answer. */
 		w->resume = miscompared;
 		sync_wait(w);
+	} else if (r == COMMIT_DIRTY && w->op->durable) {
+		w->resume = commit_shown;
+		writer_flush(w, w->first, w->first + w->n);
 	} else {
-		w->committed(w, r);
+		w->committed(w, r == COMMIT_DIRTY ? 0 : r);
 	}
 }
 

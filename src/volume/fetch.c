@@ -31,7 +31,7 @@ static uint32_t slot_wants(const struct vol_work *w, entry_t e)
 	if (!w->pins)
 		return entry_newest(w->v, e);
 	e = entry_shown(e);
-	return entry_state(e) == ENTRY_CLEAN ? entry_page(e) : PAGE_NONE;
+	return entry_is_page(e) ? entry_page(e) : PAGE_NONE;
 }
 
 static uint32_t count_missing(struct vol_work *w)

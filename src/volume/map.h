@@ -6,9 +6,8 @@
  * nothing is allocated on the way, and a leaf that holds nothing but ENTRY_HOME is given back by
  * map_trim(). 1 PiB of volume takes 2 TiB of address space and no memory until it is used.
  *
- * An entry's low byte is its state, then flags; the high half is a page number (ENTRY_CLEAN), or
- * the upper 56 bits are the address of the page's record while backend I/O is under way
- * (ENTRY_BUSY).
+ * An entry's low byte is its state, then flags; the high half is a page number, or the upper 56 bits
+ * are the address of the page's record while backend I/O is under way (ENTRY_BUSY).
  *
  * Lock order: the cache's lock, then shards in ascending order of shard number, then the arena's.
  */
@@ -23,10 +22,16 @@ typedef uint64_t entry_t;
 
 enum entry_state {
 	ENTRY_HOME,  /* not here: zeros (RAM: `zero`), or what the backend holds (`backend`) */
-	ENTRY_CLEAN, /* `clean page` */
 	ENTRY_BUSY,  /* a page record knows (pageio.h) */
+	/* A page, of which writer.h says more: */
+	ENTRY_CLEAN,
+	ENTRY_DIRTY,
+	ENTRY_WRITTEN,
 };
-enum { ENTRY_USED = 1 << 8 }; /* read since the clock's hand went by (cache.h) */
+enum {
+	ENTRY_USED = 1 << 8, /* read since the clock's hand went by (cache.h) */
+	ENTRY_MARK = 1 << 9, /* ENTRY_WRITTEN: which flush will cover it */
+};
 
 enum {
 	MAP_LINE_PAGES = 8,
@@ -42,6 +47,22 @@ static inline enum entry_state entry_state(entry_t e)
 static inline entry_t entry_clean(uint32_t page)
 {
 	return (entry_t)page << 32 | ENTRY_CLEAN;
+}
+
+static inline bool entry_is_page(entry_t e)
+{
+	return (e & 0xff) >= ENTRY_CLEAN;
+}
+
+/* Dirty or written: it has a record in the ledger. */
+static inline bool entry_is_unclean(entry_t e)
+{
+	return (e & 0xff) > ENTRY_CLEAN;
+}
+
+static inline entry_t entry_dirty(uint32_t page)
+{
+	return (entry_t)page << 32 | ENTRY_DIRTY;
 }
 
 static inline uint32_t entry_page(entry_t e)

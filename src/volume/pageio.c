@@ -14,6 +14,7 @@
 #include <string.h>
 #include "cache.h"
 #include "log.h"
+#include "writer.h"
 
 /* What a step leaves to be done when its locks are off. */
 struct after {
@@ -75,7 +76,7 @@ uint32_t entry_newest_busy(const struct volume *v, entry_t e)
 	}
 	if (ver)
 		return ver->page;
-	if (entry_state(e) == ENTRY_CLEAN)
+	if (entry_is_page(e))
 		return entry_page(e);
 	return v->backend ? PAGE_NONE : PAGE_ZERO;
 }
@@ -96,16 +97,21 @@ struct page_rec *page_rec_get(struct volume *v, uint64_t at)
 	list_init(&r->launch);
 	r->busy = PAGE_IDLE;
 	r->flying = NULL;
+	r->again = false;
 	map_set(&v->map, at, entry_busy(r));
 	return r;
 }
 
-static void retire_if_idle(struct volume *v, struct page_rec *r)
+static void retire_if_idle(struct after *a, struct page_rec *r)
 {
+	struct volume *v = a->v;
+
 	if (r->busy != PAGE_IDLE || !list_empty(&r->vers))
 		return;
 	check(list_empty(&r->waits));
 	map_set(&v->map, r->at, r->shown);
+	if (r->again)
+		writer_woken(v->writer, a->io);
 	freelist_put(FREE_REC, r);
 }
 
@@ -144,7 +150,7 @@ static void wake_waits(struct page_rec *r, const struct outcome *o, struct after
 
 		if (o)
 			fail_at(w, o);
-		else if (entry_state(r->shown) == ENTRY_CLEAN) {
+		else if (entry_is_page(r->shown)) {
 			arena_ref(a->v->arena, entry_page(r->shown), 1);
 			*wait->pin = entry_page(r->shown);
 		}
@@ -215,7 +221,15 @@ static void show_page(struct vol_work *w, struct page_rec *r, bool failed, struc
 
 	check(ver && ver->w == w && ver->durable);
 	list_remove(&ver->link);
-	if (entry_state(r->shown) == ENTRY_CLEAN)
+	if (failed && entry_is_unclean(r->shown)) {
+		r->shown = dirty_again(v, r->at, r->shown);
+		if (ver->page != PAGE_ZERO)
+			a->give[a->n_give++] = ver->page;
+		goto out;
+	}
+	if (entry_is_unclean(r->shown))
+		dirty_drop(v, r->shown);
+	if (entry_is_page(r->shown))
 		a->give[a->n_give++] = entry_page(r->shown);
 	if (failed || w->constant || w->passes || ver->page == PAGE_ZERO || !note(v, ver, r->at)) {
 		/* What the disk holds; a pattern page would have too many owners. */
@@ -225,11 +239,12 @@ static void show_page(struct vol_work *w, struct page_rec *r, bool failed, struc
 	} else {
 		r->shown = entry_clean(ver->page);
 	}
+out:
 	freelist_put(FREE_VER, ver);
 	wake_waits(r, NULL, a);
 	if (oldest_ver(r))
 		pay(oldest_ver(r)->w, a);
-	retire_if_idle(v, r);
+	retire_if_idle(a, r);
 }
 
 static void show(struct vol_work *w, struct after *a)
@@ -253,15 +268,15 @@ static void fill_end(struct page_rec *r, const struct outcome *o, struct after *
 {
 	uint64_t bad_at = o->bad / ARENA_PAGE;
 	bool failed = o->error && (o->bad == VOL_NOWHERE || r->at == bad_at);
+	bool late = r->shown != ENTRY_HOME; /* a commit came while it was read */
 
-	check(entry_state(r->shown) == ENTRY_HOME);
-	if (failed || (o->error && r->at > bad_at)) {
+	if (late || failed || (o->error && r->at > bad_at)) {
 		a->give[a->n_give++] = r->fill;
 	} else {
 		r->shown = entry_clean(r->fill);
 		cache_note(a->v->cache, r->fill, a->v, r->at);
 	}
-	wake_waits(r, failed ? o : NULL, a);
+	wake_waits(r, failed && !late ? o : NULL, a);
 }
 
 static void write_end(struct page_rec *r, int error, struct after *a)
@@ -288,15 +303,19 @@ static void page_end(struct page_rec *r, const struct outcome *o, struct after *
 	enum page_busy was = r->busy;
 
 	r->busy = PAGE_IDLE;
-	if (was == PAGE_FILL)
+	if (was == PAGE_FILL) {
 		fill_end(r, o, a);
-	else
+	} else if (was == PAGE_BACK) {
+		r->shown = back_end(a->v->writer, r, o->error);
+		a->give[a->n_give++] = r->fill;
+	} else {
 		write_end(r, o->error, a);
+	}
 	newest = newest_ver(r);
 	if (newest && !newest->durable)
 		mark_fly(r, newest, &a->launch);
 	else
-		retire_if_idle(a->v, r);
+		retire_if_idle(a, r);
 }
 
 /* Works go home last: what they end may be the last that kept the volume. */
@@ -329,6 +348,7 @@ static void log_failure(struct volume *v, const struct extent *x, int error)
 		[PAGE_WRITE] = "write",
 		[PAGE_ZEROING] = "zero",
 		[PAGE_PUNCH] = "punch",
+		[PAGE_BACK] = "write back",
 	};
 	uint64_t n = __atomic_add_fetch(&v->n_errors, 1, __ATOMIC_RELAXED);
 
@@ -345,17 +365,22 @@ static void on_extent(struct backend_req *req, int error)
 	uint64_t first = x->first;
 	uint32_t n = x->n;
 	struct outcome o = {error, x->busy == PAGE_FILL ? req->found : VOL_NOWHERE};
+	bool back = x->busy == PAGE_BACK;
 
 	if (error)
 		log_failure(v, x, error);
+	if (x->busy != PAGE_FILL)
+		stamp_end(v);
 	freelist_put(FREE_EXTENT, x);
+	if (back)
+		writer_ended(v->writer, error);
 	extent_end(v, io, first, n, &o);
 }
 
 /* --- sending --- */
 static uint8_t *rec_bytes(const struct volume *v, const struct page_rec *r)
 {
-	if (r->busy == PAGE_FILL)
+	if (r->busy == PAGE_FILL || r->busy == PAGE_BACK)
 		return page_ptr(v, r->fill);
 	return r->busy == PAGE_WRITE ? page_ptr(v, r->flying->page) : NULL;
 }
@@ -371,7 +396,9 @@ static bool extent_add(struct extent *x, const struct page_rec *r)
 	uint8_t *bytes = rec_bytes(x->v, r);
 	struct iovec *last = x->req.n_iov ? &x->iov[x->req.n_iov - 1] : NULL;
 
-	if (x->n && (r->at != x->first + x->n || r->busy != x->busy || x->n == ARENA_MAX_RUN ||
+	uint32_t most = x->busy == PAGE_BACK ? EXTENT_IOV : ARENA_MAX_RUN;
+
+	if (x->n && (r->at != x->first + x->n || r->busy != x->busy || x->n == most ||
 			    is_odd_tail(x->v, r->at)))
 		return false;
 	if (bytes && last && (uint8_t *)last->iov_base + last->iov_len == bytes)
@@ -401,6 +428,7 @@ static void extent_send(struct extent *x)
 		[PAGE_WRITE] = IO_WRITE,
 		[PAGE_ZEROING] = IO_ZERO,
 		[PAGE_PUNCH] = IO_PUNCH,
+		[PAGE_BACK] = IO_WRITE,
 	};
 	struct backend_req *req = &x->req;
 	uint64_t end = MIN((x->first + x->n) * ARENA_PAGE, x->v->size);
@@ -411,6 +439,10 @@ static void extent_send(struct extent *x)
 	req->len = end - req->off;
 	if (req->n_iov)
 		x->iov[req->n_iov - 1].iov_len -= (x->first + x->n) * ARENA_PAGE - end;
+	if (x->busy != PAGE_FILL)
+		stamp_begin(x->v, x->io);
+	if (x->busy == PAGE_BACK)
+		writer_began(x->v->writer);
 	backend_io(x->v->backend, x->io, req);
 }
 

@@ -2,9 +2,10 @@
  *
  * While anything is under way for a page of a file volume its map entry leads to a record:
  *
- *   shown    what readers see: a clean page, or `backend`
+ *   shown    what readers see: a page (clean, dirty or written), or `backend`
  *   vers     versions that are committed and not shown, oldest first; merges build on the last
- *   busy     the one backend request in flight for the page: a fill, or the write of one version
+ *   busy     the one backend request in flight for the page: a fill, the write of one version, or
+ *            that of a dirty page (writer.h)
  *   waits    works that want to know when `shown` changes
  *
  * A version waits, flies, and is durable. When a page's request ends, the newest version goes
@@ -14,7 +15,7 @@
  * overlap are shown in the order of their commits, and no reader sees half of one.
  *
  * A command of which a write failed is not shown when its time comes: its pages leave the cache,
- * since nobody knows what the disk holds. */
+ * since nobody knows what the disk holds. A dirty page stays, and is written again. */
 #pragma once
 
 #include "backend.h"
@@ -34,7 +35,7 @@ struct page_wait {
 	uint32_t *pin; /* gets the page with a reference, when there is one */
 };
 
-enum page_busy { PAGE_IDLE, PAGE_FILL, PAGE_WRITE, PAGE_ZEROING, PAGE_PUNCH };
+enum page_busy { PAGE_IDLE, PAGE_FILL, PAGE_WRITE, PAGE_ZEROING, PAGE_PUNCH, PAGE_BACK };
 
 struct page_rec {
 	uint64_t at;
@@ -43,7 +44,8 @@ struct page_rec {
 	struct list launch; /* about to fly: on the list of who is to send it */
 	enum page_busy busy;
 	struct page_ver *flying;
-	uint32_t fill; /* the page that is being read into */
+	uint32_t fill; /* the page that is being read into, or written back; a reference */
+	bool again;    /* the writer wants to know when it is idle */
 };
 
 enum { EXTENT_IOV = 256 };
@@ -71,7 +73,7 @@ static inline entry_t entry_shown(entry_t e)
 uint32_t entry_newest_busy(const struct volume *v, entry_t e);
 static inline uint32_t entry_newest(const struct volume *v, entry_t e)
 {
-	return likely(entry_state(e) == ENTRY_CLEAN) ? entry_page(e) : entry_newest_busy(v, e);
+	return likely(entry_is_page(e)) ? entry_page(e) : entry_newest_busy(v, e);
 }
 
 /* pageio_attach - w's fresh pages (or its constant) become versions of its range. Before:

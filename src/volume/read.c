@@ -6,7 +6,7 @@
  * moment. */
 #include <errno.h>
 #include "cache.h"
-#include "pageio.h"
+#include "writer.h"
 
 /* zeros_after - where a page of zeros lies whose neighbour ends at `end`: behind it, if that is a page of
  * zeros too and the area goes on. */
@@ -46,7 +46,7 @@ static inline uint8_t *page_at(struct vol_work *w, uint64_t at, const uint8_t *e
 
 	if (v->cache && entry_state(e) == ENTRY_CLEAN && !(e & ENTRY_USED) && !w->op->once)
 		map_set(&v->map, at, e | ENTRY_USED);
-	if (likely(entry_state(shown) == ENTRY_CLEAN))
+	if (likely(entry_is_page(shown)))
 		return page_ptr(v, entry_page(shown));
 	return v->backend ? NULL : zeros_after(end);
 }
@@ -166,7 +166,10 @@ void volume_read(struct vol_op *op)
 		return;
 	}
 	w->resume = read_run;
-	read_run(w);
+	if (unlikely(op->durable && op->v->writer)) /* FUA: what is dirty first (SBC-3 5.10) */
+		writer_flush(w, w->first, w->first + w->n);
+	else
+		read_run(w);
 }
 
 void volume_unpin(struct vol_op *op)

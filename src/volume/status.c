@@ -1,10 +1,10 @@
 /* status.c - volume_status(): which blocks take room.
  *
  * RAM: those of pages in the map; leaves that are full or empty need no look inside. File volumes:
- * what the file system says, since the map knows only what is cached, and all that has been
- * acknowledged is there. */
+ * what the file system says, since the map knows only what is cached; what is dirty in the range is
+ * written first. */
 #include <errno.h>
-#include "pageio.h"
+#include "writer.h"
 
 enum { LEAVES_LOOKED_AT = 1024 };
 
@@ -89,6 +89,14 @@ static void on_data(struct backend_req *r, int error)
 	work_done(w, error);
 }
 
+static void status_file(struct vol_work *w)
+{
+	if (w->error)
+		work_done(w, w->error);
+	else
+		ask(w, IO_DATA, on_data);
+}
+
 void volume_status(struct vol_op *op)
 {
 	struct vol_work *w;
@@ -99,8 +107,10 @@ void volume_status(struct vol_op *op)
 		return;
 	}
 	w = work_new(op, op->off, 1);
-	if (w)
-		ask(w, IO_DATA, on_data);
-	else
+	if (!w) {
 		op_end(op, -ENOMEM);
+		return;
+	}
+	w->resume = status_file;
+	writer_flush(w, op->off / ARENA_PAGE, (op->off + op->len + ARENA_PAGE - 1) / ARENA_PAGE);
 }

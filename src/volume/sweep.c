@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include "copy.h"
-#include "pageio.h"
+#include "writer.h"
 
 static void sweep_step(struct vol_work *w);
 
@@ -168,6 +168,9 @@ void volume_same(struct vol_op *op, const void *block)
 
 void volume_cancel(struct vol_op *op)
 {
-	if (op->work)
-		op->work->cancelled = true;
+	if (!op->work)
+		return;
+	op->work->cancelled = true;
+	if (op->v->writer)
+		waits_wake(op->v->writer);
 }

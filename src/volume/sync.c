@@ -2,9 +2,10 @@
  *
  * Commits are numbered as they are made. A flush waits for those that are older than itself and for
  * no others, so that writers cannot keep it waiting. Writes are durable when they end; punched and
- * zeroed ranges are `loose` until a flush of the backend that began later has succeeded. */
+ * zeroed ranges are `loose` until a flush of the backend that began later has succeeded. What is
+ * dirty in the range is the writer's part of a flush. */
 #include <errno.h>
-#include "pageio.h"
+#include "writer.h"
 
 void sync_init(struct vol_sync *s)
 {
@@ -108,9 +109,20 @@ static void flush_done(struct vol_work *w, int error)
 	work_done(w, error);
 }
 
+static void flush_written(struct vol_work *w)
+{
+	if (w->error)
+		work_done(w, w->error);
+	else
+		sync_flush(w, flush_done);
+}
+
 static void flush_ready(struct vol_work *w)
 {
-	sync_flush(w, flush_done);
+	struct vol_op *op = w->op;
+
+	w->resume = flush_written;
+	writer_flush(w, op->off / ARENA_PAGE, (op->off + op->len + ARENA_PAGE - 1) / ARENA_PAGE);
 }
 
 void volume_flush(struct vol_op *op)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "cache.h"
 #include "pageio.h"
+#include "writer.h"
 
 static int params_check(const struct volume_params *p)
 {
@@ -47,6 +48,15 @@ int volume_new(struct volume **vp, const struct volume_params *p)
 		return r;
 	}
 	v->backend = p->backend;
+	if (p->back.ledger)
+		r = writer_new(&v->writer, v, &p->back);
+	if (r) {
+		cache_put(v->cache);
+		map_deinit(&v->map);
+		free(v->name);
+		free(v);
+		return r;
+	}
 	*vp = v;
 	return 0;
 }
@@ -74,6 +84,9 @@ struct volume *volume_free(struct volume *v)
 	while (__atomic_load_n(&v->n_extents, __ATOMIC_ACQUIRE))
 		sched_yield();
 	if (v->backend) {
+		if (v->writer)
+			dirty_forget(v);
+		writer_free(v->writer);
 		cache_forget(v->cache, v);
 		content_give_back(v);
 		cache_put(v->cache);
@@ -126,6 +139,47 @@ uint32_t volume_gen(const struct volume *v)
 void volume_gen_next(struct volume *v)
 {
 	__atomic_add_fetch(&v->gen, 1, __ATOMIC_ACQ_REL);
+	if (v->writer)
+		waits_wake(v->writer);
+}
+
+bool volume_can_write_back(const struct volume *v)
+{
+	return v->writer != NULL;
+}
+
+bool volume_write_back(const struct volume *v)
+{
+	return writer_on(v);
+}
+
+void volume_set_write_back(struct volume *v, bool on)
+{
+	if (v->writer)
+		__atomic_store_n(&v->writer->on, on, __ATOMIC_RELEASE);
+}
+
+uint64_t volume_unclean_bytes(const struct volume *v)
+{
+	return v->writer ? __atomic_load_n(&v->writer->n_unclean, __ATOMIC_RELAXED) * ARENA_PAGE
+			 : 0;
+}
+
+uint32_t volume_fault(const struct volume *v, int *errorp)
+{
+	*errorp = v->writer ? __atomic_load_n(&v->writer->error, __ATOMIC_ACQUIRE) : 0;
+	return v->writer ? __atomic_load_n(&v->writer->n_faults, __ATOMIC_RELAXED) : 0;
+}
+
+void volume_start(struct volume *v, struct io *io)
+{
+	if (v->writer && volume_unclean_bytes(v))
+		writer_kick(v->writer, io);
+}
+
+bool volume_leave(struct volume *v, struct io *io)
+{
+	return !v->writer || writer_leave(v->writer, io);
 }
 
 void volume_make_room(struct volume *v, uint32_t n)

@@ -1,15 +1,14 @@
 /* volume.h - a volume's content: the map, landings, commit, the page cache.
  *
  * The map goes from map line (eight pages of 4 KiB) to eight entries; an entry is `backend` (not
- * cached), `zero`, `clean page`, `dirty page`, `written page`, `zero-dirty` (the last three come with
- * write-back). Pages are immutable once committed: a WRITE lands in fresh pages that nobody sees,
+ * cached), `zero`, `clean page`, `dirty page`, `written page` (the last two in write-back, writer.h). Pages are immutable once committed: a WRITE lands in fresh pages that nobody sees,
  * and commit flips the map to them.
  *   landed        all bytes are in
  *   committed     has its place in the order; later merges build on it
  *   shown         readers see it
  *   durable       survives what the mode promises
  *   acknowledged  status sent (not here)
- * RAM: shown at commit. Write-through: shown when durable.
+ * RAM and write-back: shown at commit. Write-through: shown when durable.
  *
  * Locks: a sharded array, one lock for a leaf of 64 map lines; an operation takes all of its range in
  * ascending order. No lock is held while bytes move.
@@ -36,12 +35,22 @@ enum vol_end {
 };
 #define VOL_NOWHERE UINT64_MAX
 
+/* Where what is acknowledged and not durable is told of, so that it outlives the process. */
+struct ledger;
+struct volume_back {
+	struct ledger *ledger; /* NULL: everything is written through */
+	uint32_t volume;       /* in the ledger */
+	bool on;               /* the mode to begin with */
+	uint64_t limit;        /* pages that may be dirty or written, at most */
+};
+
 struct volume_params {
 	const char *name;
 	uint64_t size;           /* bytes, a multiple of block */
 	uint32_t block;          /* logical block, 512 or 4096 */
 	struct backend *backend; /* NULL: RAM. Taken: volume_free() frees it */
 	struct arena *arena;     /* RAM: its own, taken. Files: the shared cache arena, borrowed */
+	struct volume_back back; /* files only */
 };
 int volume_new(struct volume **vp, const struct volume_params *p);
 struct volume *volume_free(struct volume *v); /* NULL; no operation may be under way */
@@ -53,6 +62,22 @@ uint64_t volume_size(const struct volume *v);
 struct arena *volume_arena(const struct volume *v);
 const struct backend_info *volume_backend_info(const struct volume *v); /* NULL: RAM */
 uint64_t volume_mapped_bytes(const struct volume *v); /* pages in the map: RAM's content, a file's cached part */
+
+/* --- write-back --- */
+bool volume_can_write_back(const struct volume *v);
+bool volume_write_back(const struct volume *v);
+/* volume_set_write_back - for commits from now on; a flush brings those before it to the disk. Any thread. */
+void volume_set_write_back(struct volume *v, bool on);
+uint64_t volume_unclean_bytes(const struct volume *v); /* acknowledged and perhaps not on the disk */
+/* volume_fault - how often writing back has begun to fail; *errorp: -errno now, 0: it is well. */
+uint32_t volume_fault(const struct volume *v, int *errorp);
+/* volume_adopt - before the first operation: the ledger says that this page, a reference, is of this
+ * volume. False: there is a newer one. volume_stamp - the image is as it is by our doing. volume_start - on one
+ * reactor: writing back begins. volume_leave - the server stops; on each reactor, again until true. */
+bool volume_adopt(struct volume *v, uint32_t page);
+void volume_stamp(struct volume *v);
+void volume_start(struct volume *v, struct io *io);
+bool volume_leave(struct volume *v, struct io *io);
 
 /* volume_make_room - n pages of the arena are to be open: cached pages give way. Best effort; any thread. */
 void volume_make_room(struct volume *v, uint32_t n);

@@ -33,7 +33,7 @@ struct vol_work *work_new(struct vol_op *op, uint64_t off, uint64_t len)
 	w->bases = w->few_bases;
 	w->n_bases = 0;
 	w->tries = 0;
-	w->turn = w->starved = w->constant = w->unmap = w->cancelled = false;
+	w->turn = w->starved = w->waited = w->constant = w->unmap = w->cancelled = false;
 	w->zeros = w->shares = w->passes = false;
 	w->copy = NULL;
 	w->pattern = PAGE_ZERO;

@@ -12,6 +12,7 @@
 #include "volume.h"
 
 struct cache;
+struct writer;
 
 enum {
 	MAX_BYTES = 16 << 20,
@@ -41,6 +42,7 @@ struct volume {
 	void *base;		 /* arena_base() */
 	struct backend *backend; /* NULL: RAM */
 	struct cache *cache;	 /* NULL: RAM */
+	struct writer *writer;	 /* NULL: RAM, or all is written through */
 	uint64_t size, n_pages;
 	uint32_t block;
 	uint32_t gen; /* atomic */
@@ -87,6 +89,7 @@ struct vol_work {
 	unsigned tries;
 	bool turn;
 	bool starved;
+	bool waited; /* for pages to become clean: it has had its turn */
 	bool constant; /* every page becomes `pattern` (volume_zero, volume_same) */
 	bool zeros; /* among the fresh pages, some are PAGE_ZERO */
 	bool shares; /* among the fresh pages, some are in a map already */
@@ -99,7 +102,7 @@ struct vol_work {
 	/* long operations */
 	bool cancelled;
 	uint32_t n_failed; /* flushes of the backend that had failed when it began */
-	uint64_t pos, stop;
+	uint64_t pos, stop, from; /* bytes; pages in a flush */
 	struct vol_op sub;
 	struct backend_req flush;
 	void (*flushed)(struct vol_work *, int error);

@@ -11,7 +11,7 @@
 #   make bench-compare BASE=COMMIT       instructions and CPU a command, against an older commit
 #   make format        clang-format on all C files (headers are laid out by hand)
 #   make deps          install what `make` and `make test` need
-#   make install       to PREFIX (/usr/local), under DESTDIR
+#   make install       the program, the client library and the manual to PREFIX (/usr/local), under DESTDIR
 #   make clean         remove all that was built
 
 PREFIX ?= /usr/local
@@ -74,8 +74,9 @@ format:
 
 install: build/berth
 	@meson configure build --prefix "$(PREFIX)"
-	@ninja --quiet -C build berth
+	@ninja --quiet -C build installed
 	@DESTDIR="$(DESTDIR)" meson install -C build --no-rebuild
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 clean:
 	rm -rf build build-*

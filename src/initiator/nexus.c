@@ -109,6 +109,7 @@ static int proof_of(const struct berth_session *s, struct proof *proof)
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return -EIO;
 	proof_init(proof, &with, random);
+	proof->short_hashes = s->short_hashes;
 	return 0;
 }
 
@@ -125,6 +126,7 @@ static void begin_login(struct berth_session *s)
 	param_default(&s->params);
 	framer_init(&s->framer, &nexus_framer_ops, s, s->pool->scratch, &s->dpt);
 	s->state = NX_LOGIN;
+	s->counted_before = s->counted;
 	if (signon_init(&s->signon, &offer, s->initiator, s->discovery ? NULL : s->target, s->isid,
 		    &proof))
 		nexus_fault(s, -ENOMEM, "out of memory");
@@ -160,6 +162,7 @@ void nexus_ready(struct berth_session *s)
 		s->params.max_recv_data; /* a guess, corrected by the first longer or shorter one */
 	framer_digests(&s->framer, s->params.header_digest, s->params.data_digest);
 	s->state = NX_FULL;
+	s->counted = s->counted_before;
 	s->n_reconnects += s->once_ready;
 	s->once_ready = true;
 	s->n_attempts = 0;
@@ -224,10 +227,18 @@ static bool is_hopeless(const struct berth_session *s, int error)
 void nexus_lost(struct berth_session *s, int error)
 {
 	bool was_ready = s->state == NX_FULL, connecting = s->state == NX_CONNECTING;
+	bool shorter = s->state == NX_LOGIN && !s->short_hashes && s->signon.refused &&
+		       proof_may_be_too_long(&s->signon.proof);
 	char moved[256];
 
 	snprintf(moved, sizeof(moved), "%s", error == -EREMCHG ? s->signon.moved : "");
 	s->fault = 0;
+	if (shorter) {
+		s->short_hashes = true;
+		drop(s);
+		begin_connect(s);
+		return;
+	}
 	if (s->state == NX_LEAVING || is_hopeless(s, error)) {
 		nexus_die(s, error);
 		return;

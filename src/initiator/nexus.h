@@ -99,6 +99,7 @@ struct berth_session {
 	unsigned n_addr, at_addr;
 	char initiator[ISCSI_NAME_MAX + 1], target[ISCSI_NAME_MAX + 1];
 	struct berth_url url;          /* for its secrets */
+	bool short_hashes;             /* the target refused a response of CHAP that may have been too long for it */
 	uint64_t lun;
 	uint8_t isid[6];
 	bool discovery, once_ready;
@@ -138,7 +139,7 @@ struct berth_session {
 	int fault;                     /* the walk met something that ends the connection */
 	char why[160];
 	uint8_t last_sense[SENSE_ROOM]; /* of the last _wait call */
-	struct counters counted;
+	struct counters counted, counted_before; /* before the login under way, whose texts are not data */
 	uint64_t received_bytes, sent_bytes, receive_calls, send_calls;
 	unsigned n_reconnects;
 };

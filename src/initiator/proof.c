@@ -2,6 +2,7 @@
 #include "proof.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ static int begin(struct proof *p, struct nego *n, struct text *out, const char *
 		return PROOF_READY;
 	}
 	p->state = PROOF_ASKED;
-	chap_list(list);
+	chap_list(list, p->short_hashes ? CHAP_SHA1 : UINT_MAX);
 	*whyp = "this machine's crypto library has no hash of CHAP";
 	if (!*list)
 		return PROOF_REFUSED;

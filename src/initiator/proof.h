@@ -25,6 +25,7 @@ enum { PROOF_RANDOM_LEN = 1 + CHAP_CHALLENGE_LEN };
 
 struct proof {
 	struct proof_secrets with;
+	bool short_hashes;  /* offer SHA-1 and MD5 alone */
 	enum { PROOF_BEGIN, PROOF_ASKED, PROOF_ANSWERED, PROOF_DONE } state;
 	unsigned algorithm;
 	uint8_t id;
@@ -41,6 +42,14 @@ enum {
 void proof_init(struct proof *p, const struct proof_secrets *with, const uint8_t random[PROOF_RANDOM_LEN]);
 /* proof_step - the target's keys of this text are in `n`; ours go to `out`. Also -ENOMEM. */
 int proof_step(struct proof *p, struct nego *n, struct text *out, const char **whyp);
+
+/* proof_may_be_too_long - the response that was refused is longer than what older targets have room for (tgt 1.0.85 chooses
+ * SHA-256, and then keeps 20 bytes): another login with short_hashes may succeed. It gives away no more than
+ * the offer of all hashes did. */
+static inline bool proof_may_be_too_long(const struct proof *p)
+{
+	return p->algorithm > CHAP_SHA1;
+}
 
 static inline bool proof_is_mutual(const struct proof *p)
 {

@@ -144,6 +144,7 @@ static enum signon_step refused(struct signon *so, uint8_t class, uint8_t detail
 	};
 	/* clang-format on */
 
+	so->refused = class == 2 && so->stage == SECURITY;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (rows[i].class == class && rows[i].detail == detail)
 			return fail(so, rows[i].error, "login refused: %s", rows[i].text);
@@ -219,7 +220,8 @@ static enum signon_step read_text(struct signon *so, const struct pdu *rsp)
 
 enum signon_step signon_rx(struct signon *so, const struct pdu *rsp, const void *data, uint32_t len)
 {
-	if (so->heard && rsp->statsn != so->expstatsn)
+	/* 11.13.4: only in a success the number counts; tgt leaves it at 0 when it refuses. */
+	if (so->heard && rsp->statsn != so->expstatsn && !rsp->login.status_class)
 		return fail(so, -EPROTO, "login: a status number is missing");
 	so->heard = true;
 	so->expstatsn = rsp->statsn + 1;

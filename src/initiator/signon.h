@@ -36,6 +36,7 @@ struct signon {
 	char moved[256];
 	int error;     /* at SIGNON_FAILED: -EACCES, -ENOENT, -EAGAIN (try later), -EPROTO, -ENOMEM */
 	char why[120];
+	bool refused;  /* by the target, in the security stage, and as our fault (11.13.5) */
 	/* private */
 	uint8_t stage;
 	bool heard, ask_more;

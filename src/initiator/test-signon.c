@@ -255,6 +255,24 @@ static void nonsense(void **state)
 	FAILS(c_and_t, TEXT("AuthMethod=None"));
 }
 
+/* 11.13.4: the StatSN of a refusal need not go on from the last one; and what is refused because it may be too long is
+ * told apart from what we refuse. */
+static void refusal_without_a_number(void **state)
+{
+	struct pair *p = new_pair();
+	struct pdu rsp = answer(0, 0, false);
+
+	assert_int_equal(first(p, rsp, TEXT("AuthMethod=None")), SIGNON_SEND);
+	rsp.statsn = 0;
+	rsp.login.status_class = 2;
+	rsp.login.status_detail = 1;
+	assert_int_equal(signon_rx(&p->so, &rsp, NULL, 0), SIGNON_FAILED);
+	assert_int_equal(p->so.error, -EACCES);
+	assert_true(p->so.refused);
+	assert_false(proof_may_be_too_long(&p->so.proof));
+	pair_deinit(p);
+}
+
 static void pieces(void **state)
 {
 	struct pair *p = new_pair();
@@ -420,6 +438,7 @@ int main(void)
 		cmocka_unit_test(is_refused),
 		cmocka_unit_test(moves),
 		cmocka_unit_test(nonsense),
+		cmocka_unit_test(refusal_without_a_number),
 		cmocka_unit_test(pieces),
 		cmocka_unit_test(endless),
 		cmocka_unit_test(proves_itself),

@@ -134,13 +134,13 @@ bool chap_can(unsigned algorithm)
 	return chap_response(algorithm, 0, "", (const uint8_t *)"", 0, out) > 0;
 }
 
-void chap_list(char list[CHAP_LIST_LEN])
+void chap_list(char list[CHAP_LIST_LEN], unsigned most)
 {
 	size_t at = 0;
 
 	list[0] = '\0';
 	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
-		if (chap_can(algorithms[i].number))
+		if (algorithms[i].number <= most && chap_can(algorithms[i].number))
 			at += (size_t)snprintf(list + at, CHAP_LIST_LEN - at, "%s%u", at ? "," : "",
 				algorithms[i].number);
 	}

@@ -61,9 +61,9 @@ int chap_step(struct chap *c, const struct nego *n, struct text *out, const char
 int chap_binary(const char *text, uint8_t *out, size_t max);
 /* chap_say - a binary value of at most 64 bytes, as hex. 0, TEXT_TOO_LONG or -ENOMEM. */
 int chap_say(struct text *out, enum key k, const uint8_t *bytes, size_t len);
-/* chap_list - the algorithms that this library has, the strongest first, as CHAP_A names them. */
-enum { CHAP_LIST_LEN = 32 };
-void chap_list(char list[CHAP_LIST_LEN]);
+/* chap_list - the algorithms that this library has, the strongest first, as CHAP_A names them; none above `most`. */
+enum { CHAP_LIST_LEN = 32, CHAP_SHA1 = 6 };
+void chap_list(char list[CHAP_LIST_LEN], unsigned most);
 bool chap_can(unsigned algorithm);
 /* chap_response - HASH(id, secret, challenge); its length, or 0 when this library lacks the algorithm. */
 unsigned chap_response(unsigned algorithm, uint8_t id, const char *secret, const uint8_t *challenge, size_t len,

@@ -110,8 +110,15 @@ void client_catch(void)
 {
 	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
 
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	static const int numbers[] = {SIGINT, SIGTERM};
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		struct sigaction was;
+
+		/* A shell has its background jobs ignore Ctrl-C: that stays so. */
+		if (!sigaction(numbers[i], NULL, &was) && was.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &sa, NULL);
+	}
 }
 
 int client_caught(void)

@@ -94,6 +94,30 @@ refuses() {
 	same "$(wc -l <<<"$said")" 1
 }
 
+# exercise.c speaks TAP of its own; a disk in memory answers in the order of the commands.
+every_call() {
+	local said
+	said=$(timeout 60 "$EXERCISE" "$(url srv)" in-order) || { fail "$said"; return 1; }
+	echo "$said"
+	silent_on "$said" "not ok"
+}
+
+# Names are an interface: what the manual lists is there, and nothing is missing in it.
+json_is_as_told() {
+	bench "$(url srv)" --time 1 --json | python3 -c '
+import json, re, sys
+d = json.load(sys.stdin)
+names = set(d) | set(d["read"]) | set(d["read"]["latency_ns"]) | set(d["client"]) | set(d["verify"])
+page = open(sys.argv[1]).read().split(".SH OUTPUT")[1].split(".SH EXIT")[0].replace("\\-", "-")
+told = set(re.findall(r"[a-z][a-z0-9_.]*[a-z0-9]", " ".join(l for l in page.split("\n") if re.match(r"\.(B|BR) ", l))))
+assert names <= told, names - told
+assert told - names <= {"json", "and"}, told - names
+assert d["read"]["latency_ns"].keys() == d["write"]["latency_ns"].keys()
+assert d["client"]["copied_bytes"] == 0, d["client"]
+assert d["client"]["placed_bytes"] >= d["read"]["bytes"], d
+' "$HERE/../../docs/berth-bench.1"
+}
+
 manual_is_true() {
 	local verb name
 	for verb in bench copy; do
@@ -103,7 +127,7 @@ manual_is_true() {
 	done
 }
 
-plan $((15 + $(grep -c '|' <<<"$TABLE")))
+plan $((17 + $(grep -c '|' <<<"$TABLE")))
 it "serves" start srv --ram 64M
 it "random reads" verified --rw randread --iodepth 32
 it "random writes" verified --rw randwrite --iodepth 32
@@ -130,5 +154,7 @@ while IFS='|' read -r code args words; do
 	# shellcheck disable=SC2086
 	it "berth bench $(echo $args | sed 's,iscsi://[^ ]*,URL,')" refuses $code "$(echo $words)" $args
 done <<<"$TABLE"
+it "every call of the library" every_call
+it "the JSON is what the manual says" json_is_as_told
 it "the manual pages and --help name the same options" manual_is_true
 the_end

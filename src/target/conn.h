@@ -43,6 +43,8 @@ struct conn_host {
 
 enum conn_state { CONN_LOGIN, CONN_ADMITTING, CONN_FULL, CONN_LOGOUT, CONN_ENDING };
 
+enum { CONN_LATE = 160 }; /* all that a session may have under way (SESSION_WINDOW, SESSION_IMMEDIATE) */
+
 struct conn {
 	struct worker *w;
 	struct list link;      /* worker->conns */
@@ -81,7 +83,7 @@ struct conn {
 
 	bool walking;          /* inside framer_landed(): pages of windows must stay (task.c) */
 	struct list parting;   /* tasks that end when it is over */
-	uint32_t late_itt[8];  /* aborted tasks whose unsolicited data may still come */
+	uint32_t late_itt[CONN_LATE]; /* aborted tasks whose unsolicited data may still come */
 	unsigned n_late;
 
 	uint64_t read_bytes;   /* data-in of commands under way: the limit of peers that stop reading */

@@ -67,16 +67,14 @@ static enum data_out_fate check_unsolicited(
 	struct conn *c, const struct data_out *h, struct window **wp, enum counter *whyp)
 {
 	struct task *t = session_find(c->s, h->itt);
+	bool due = t && window_left(&t->unsolicited);
 
-	if (!t) {
-		*whyp = CTR_REFUSED_NO_TASK;
-		return late_unsolicited(c) ? DATA_OUT_DRAIN : DATA_OUT_REFUSED;
-	}
-	*wp = &t->unsolicited;
-	if (!window_left(&t->unsolicited)) {
-		*whyp = CTR_REFUSED_UNSOLICITED;
+	if (!due && late_unsolicited(c))
+		return DATA_OUT_DRAIN;
+	*whyp = t ? CTR_REFUSED_UNSOLICITED : CTR_REFUSED_NO_TASK;
+	*wp = t ? &t->unsolicited : NULL;
+	if (!due)
 		return DATA_OUT_REFUSED;
-	}
 	return window_check(*wp, h, whyp);
 }
 

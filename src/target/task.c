@@ -84,6 +84,17 @@ static void budget_give(struct conn *c, struct task *t)
 	}
 }
 
+_Static_assert((int)CONN_LATE >= (int)SESSION_WINDOW + SESSION_IMMEDIATE, "a reset ends them all");
+
+/* window_end - nothing more of it is awaited, and it has no place any more. */
+static void window_end(struct window *w)
+{
+	w->filled = w->length;
+	w->start = w->next = (struct place){.n = 0};
+}
+
+/* windows_drain - the task's pages will be another's, though it may still stand in the tables with a status that
+ * waits to be sent. */
 static void windows_drain(struct task *t)
 {
 	struct conn *c = t->c;
@@ -105,8 +116,11 @@ static void windows_drain(struct task *t)
 		c->rx_entry = NULL;
 		c->framer.target = (struct rx_target){.window = NULL};
 	}
-	if (window_left(&t->unsolicited))
-		c->late_itt[c->n_late++ % ARRAY_LEN(c->late_itt)] = t->itt;
+	window_end(&t->immediate_data);
+	if (!window_left(&t->unsolicited))
+		return;
+	window_end(&t->unsolicited);
+	c->late_itt[c->n_late++ % ARRAY_LEN(c->late_itt)] = t->itt;
 }
 
 static void task_uncount(struct task *t)
@@ -593,10 +607,7 @@ void task_fail(struct task *t, enum sense why)
 	if (t->parting || t->failed || (t->state != TASK_RECEIVING && t->state != TASK_HELD))
 		return;
 	t->verdict = why;
-	windows_drain(t);
-	/* Whoever failed the task reports at once: what else was announced is drained. */
-	t->unsolicited.filled = t->unsolicited.length;
-	t->immediate_data.filled = t->immediate_data.length;
+	windows_drain(t); /* it is reported at once: what else was announced is drained */
 	t->state = TASK_RECEIVING;
 	unhold(t);
 	if (t->c->walking)

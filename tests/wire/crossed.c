@@ -88,6 +88,84 @@ static void immediate_data_of_a_bidirectional_command(struct daemon *d)
 		expect_content(b, i * N_BLOCKS, 1);
 }
 
+/* A command with a parameter list; must be GOOD. */
+static void tell(struct peer *p, const uint8_t cdb[10], void *list, uint32_t len)
+{
+	struct peer_task t = {.cmd = {.write = true, .edtl = len}, .buf = list};
+
+	memcpy(t.cmd.cdb, cdb, 10);
+	peer_start(p, &t);
+	peer_wait(p, &t);
+	EXPECT_EQ(t.st.status, 0);
+}
+
+/* Persistent Reserve Out; type 3 is exclusive access. */
+static void reserve(struct peer *p, uint8_t action, uint8_t key, uint8_t new_key)
+{
+	uint8_t list[24] = {[7] = key, [15] = new_key};
+
+	tell(p, (uint8_t[10]){0x5f, action, 3, [8] = sizeof(list)}, list, sizeof(list));
+}
+
+/* TAS of the control mode page: who is aborted by another gets a status. */
+static void with_task_aborted(struct peer *p)
+{
+	uint8_t list[16] = {[4] = 0x0a, 10, 0x22, 0x10, 0, 0x40, [12] = 1, 44};
+
+	tell(p, (uint8_t[10]){0x15, 0x10, [4] = sizeof(list)}, list, sizeof(list));
+}
+
+/* Preempted and aborted while its unasked data is still to come: the status TASK ABORTED waits in a queue that
+ * nobody reads. The pages it had are another's by then. */
+static void unasked_data_of_a_preempted_command(struct daemon *d)
+{
+	enum {
+		REGISTER = 6,
+		RESERVE = 1,
+		PREEMPT_AND_ABORT = 5,
+		MIB = 1 << 20,
+		TASK_ABORTED = 0x40
+	};
+	struct peer_params want = peer_params_default();
+	struct peer_cmd c = {.write = true, .more = true, .edtl = LEN};
+	struct peer_r2t r = {.ttt = PEER_NONE};
+	uint8_t *old = filled(1), *late = filled(2);
+	struct peer *a, *b = daemon_peer(d, NULL);
+	struct peer_pdu pdu;
+	struct peer_status st;
+
+	want.initial_r2t = false;
+	a = daemon_peer(d, &want);
+	with_task_aborted(b);
+	peer_settle(a);
+	peer_set_recv_buffer(a, 65536);
+	reserve(a, REGISTER, 0, 1);
+	reserve(b, REGISTER, 0, 2);
+	reserve(a, RESERVE, 1, 0);
+	cdb_rw(c.cdb, true, LBA, N_BLOCKS);
+	r.itt = peer_send_cmd(a, &c);
+	r.lun = a->lun;
+	peer_ping(a, 7);
+	for (unsigned i = 0; i < 16; i++)
+		peer_send_read(a, 0, MIB / BLOCK);
+	scene_sleep(50); /* they are in the queue */
+	reserve(b, PREEMPT_AND_ABORT, 2, 1);
+	for (unsigned i = 0; i < 32; i++)
+		peer_write(b, i * N_BLOCKS, N_BLOCKS, old);
+	for (unsigned i = 0; i < 16; i++)
+		peer_send_data_out(a, &r, i, i * 4096, late + i * 4096, 4096, i == 15);
+	for (unsigned n = 0; n < 17;) {
+		peer_recv(a, &pdu);
+		peer_status_of(&pdu, &st);
+		n += !st.in_data || pdu.bhs[1] & 1; /* the last one has the status */
+		EXPECT(pdu_get(&pdu, ITT) != r.itt || st.status == TASK_ABORTED, "%s",
+			peer_describe(&pdu));
+	}
+	peer_ping(a, 7);
+	for (unsigned i = 0; i < 32; i++)
+		expect_content(b, i * N_BLOCKS, 1);
+}
+
 /* --- numbers --- */
 
 /* A command behind the failed one came first and waits for its number. */
@@ -246,6 +324,7 @@ static void more_behind_a_login_request(struct daemon *d)
 static const struct scene_case cases[] = {
 	CASE(immediate_data_of_a_failed_command, .ours = true),
 	CASE(immediate_data_of_a_bidirectional_command, .ours = true),
+	CASE(unasked_data_of_a_preempted_command, .ours = true),
 	CASE(one_waits_behind_a_failed_command, .ours = true),
 	CASE(a_held_command_is_aborted, .ours = true),
 	CASE(held_commands_are_reset, .ours = true),

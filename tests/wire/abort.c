@@ -307,6 +307,38 @@ static void thirty_seconds_without_progress(struct daemon *d)
 	works_again(&s);
 }
 
+/* A whole window of writes announced unasked data, and a reset ends all of them before it comes: each is drained. */
+static void unasked_data_of_a_whole_window(struct daemon *d)
+{
+	enum { N = 100, PART = 4096 };
+	struct peer_params want = peer_params_default();
+	struct peer_cmd c = {.write = true, .more = true, .edtl = PART};
+	struct peer_r2t r[N] = {{0}};
+	struct peer *a, *b = daemon_peer(d, NULL);
+	uint8_t *data = scene_alloc(PART);
+	unsigned n = 0;
+
+	want.initial_r2t = false;
+	a = daemon_peer(d, &want);
+	for (; n < N && (int32_t)(a->maxcmdsn - a->cmdsn) >= 0; n++) {
+		cdb_rw(c.cdb, true, n * 8, PART / BLOCK);
+		r[n].itt = peer_send_cmd(a, &c);
+		r[n].ttt = PEER_NONE;
+		r[n].lun = a->lun;
+	}
+	scene_note("%u writes", n);
+	EXPECT(n > 16, "that is no window");
+	peer_ping(a, 7);
+	EXPECT_EQ(peer_expect_tmf(b, peer_send_tmf(b, LUN_RESET, PEER_NONE, 0)), COMPLETE);
+	for (unsigned i = 0; i < n; i++) {
+		peer_send_data_out(a, &r[i], 0, 0, data, PART / 2, false);
+		peer_send_data_out(a, &r[i], 1, PART / 2, data, PART / 2, true);
+	}
+	peer_ping(a, 7);
+	peer_settle(a);
+	peer_settle(b);
+}
+
 static const struct scene_case cases[] = {
 	CASE(stalls_and_goes_on, .ours = true),
 	CASE(aborted, .ours = true),
@@ -317,6 +349,7 @@ static const struct scene_case cases[] = {
 	CASE(lun_reset_by_itself, .ours = true),
 	CASE(lun_reset_by_another, .ours = true),
 	CASE(resets_under_load, .ours = true),
+	CASE(unasked_data_of_a_whole_window, .ours = true),
 	CASE(closed_with_writes_in_flight, .ours = true),
 	CASE(thirty_seconds_without_progress, .ours = true),
 	{.name = "aborted_file", .run = aborted, .file = 64 << 20, .ours = true},

@@ -92,7 +92,7 @@ struct conn {
 	struct io_timer timer;
 	uint64_t last_rx_ns, ping_ns;
 	bool ping;             /* our NOP-In is not answered yet */
-	bool close_after;      /* end when all that is queued has been sent */
+	bool close_after;      /* end when all that is queued has been sent; nothing more is queued */
 	struct io_work reap;
 	bool reaping, moving;
 	bool asked;            /* to log out, at asked_ns: the server stops */

@@ -67,8 +67,8 @@ void rx_login_step(struct conn *c, enum login_step step)
 	case LOGIN_FAILED:
 		log_info("%s: login refused: %s", conn_name(c, name, sizeof(name)), c->login->why);
 		count(CTR_REFUSED_LOGIN, 1);
-		c->close_after = true;
 		answer(c);
+		c->close_after = true;
 		if (c->state != CONN_ENDING)
 			c->state = CONN_LOGOUT;
 		break;

@@ -49,13 +49,14 @@ void rx_logout_request(struct conn *c)
 		conn_reject(c, REJECT_INVALID_PDU_FIELD);
 		return;
 	}
-	if (tx->pdu.logout_rsp.response == LOGOUT_DONE) {
-		if (c->s)
-			nexus_leave(&c->s->nexus);
-		c->close_after = true;
-		c->state = CONN_LOGOUT;
-	}
 	tx_push(c, tx);
+	if (tx->pdu.logout_rsp.response != LOGOUT_DONE)
+		return;
+	/* 11.15: nothing is said behind it; what is under way ends with the connection. */
+	if (c->s)
+		nexus_leave(&c->s->nexus);
+	c->close_after = true;
+	c->state = CONN_LOGOUT;
 }
 
 /* --- SNACK (RFC 7143 11.16): only above error recovery level 0 --- */

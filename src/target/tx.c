@@ -89,7 +89,7 @@ void tx_free_lists(struct worker *w)
 
 void tx_push(struct conn *c, struct tx *tx)
 {
-	if (c->state == CONN_ENDING) {
+	if (c->state == CONN_ENDING || c->close_after) { /* the last word was said */
 		tx->done(tx, false);
 		return;
 	}

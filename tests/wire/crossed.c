@@ -295,6 +295,36 @@ static void abort_and_the_end_together(struct daemon *d)
 	daemon_settled(d);
 }
 
+/* ... by a logout, whose answer waits behind data that nobody fetches while writes come to their end: it is the last
+ * that is said. */
+static void logout_with_writes_under_way(struct daemon *d)
+{
+	enum { MIB = 1 << 20 };
+	struct peer_params want = peer_params_default();
+	struct peer_cmd same = {.cdb = {0x93, [12] = 0x7f, [13] = 0xff},
+		.write = true,
+		.edtl = BLOCK,
+		.data = filled(3),
+		.data_len = BLOCK};
+	struct peer_pdu pdu;
+	struct peer *a;
+
+	want.immediate_data = true;
+	a = daemon_peer(d, &want);
+	peer_set_recv_buffer(a, 65536);
+	for (unsigned i = 0; i < 16; i++)
+		peer_send_read(a, i * MIB / BLOCK, MIB / BLOCK);
+	for (unsigned i = 0; i < 6; i++)
+		peer_send_cmd(a, &same);
+	peer_pdu(a, &pdu, PEER_LOGOUT | PEER_IMMEDIATE, PEER_F, peer_itt(a), NULL, 0);
+	peer_send(a, &pdu);
+	scene_sleep(500);
+	do
+		peer_recv(a, &pdu);
+	while (pdu_get(&pdu, OPCODE) != PEER_LOGOUT_RSP);
+	peer_expect_close(a);
+}
+
 /* ... by a byte behind the login request that would move it to another reactor. */
 static void more_behind_a_login_request(struct daemon *d)
 {
@@ -330,6 +360,7 @@ static const struct scene_case cases[] = {
 	CASE(held_commands_are_reset, .ours = true),
 	CASE(a_held_command_fails, .ours = true),
 	CASE(abort_and_the_end_together, .ours = true),
+	CASE(logout_with_writes_under_way, .file = 64 << 20, .ours = true),
 	CASE(more_behind_a_login_request, .args = {"--threads", "2"}, .ours = true),
 };
 SCENES(cases)

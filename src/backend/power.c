@@ -8,10 +8,10 @@
  *
  * has    the unit's newest content lies in the shadow (for good: reads never depend on when the disk
  *        behind has it)
- * dirty  and the disk behind has not been sent it
+ * dirty  and the disk behind has not been sent it: bytes, or a hole
  *
  * Whatever goes behind (a durable write, a leak, a flush) is a job; one runs at a time, so that no old
- * content overtakes newer and a flush covers what others have on their way. Space is not given back. */
+ * content overtakes newer and a flush covers what others have on their way. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@
 #include "fault.h"
 
 enum { BOUNCE = 1 << 20, MIN_UNIT = 512 };
+enum { CLEAN, BYTES, HOLE }; /* dirty[] */
 
 struct power {
 	struct filter x;
@@ -35,6 +36,7 @@ struct power {
 	struct backend_req *job;
 	uint64_t at, end; /* units */
 	uint64_t from, n; /* being moved */
+	uint8_t what;
 	struct backend_req req;
 	struct iovec iov;
 	uint8_t *bounce;
@@ -46,12 +48,12 @@ static struct power *self(struct backend *b)
 }
 
 /* --- the shadow, under the lock --- */
-static void mark(struct power *p, const struct io_disk *d)
+static void mark(struct power *p, const struct io_disk *d, uint8_t dirty)
 {
 	uint64_t from = d->off / p->unit, to = (d->off + d->len + p->unit - 1) / p->unit;
 
 	memset(p->has + from, 1, to - from);
-	memset(p->dirty + from, 1, to - from);
+	memset(p->dirty + from, dirty, to - from);
 }
 
 static void keep_bytes(struct power *p, const struct io_disk *d)
@@ -62,13 +64,13 @@ static void keep_bytes(struct power *p, const struct io_disk *d)
 		memcpy(at, d->iov[i].iov_base, d->iov[i].iov_len);
 		at += d->iov[i].iov_len;
 	}
-	mark(p, d);
+	mark(p, d, BYTES);
 }
 
 static void keep_zeros(struct power *p, const struct io_disk *d)
 {
 	memset(p->shadow + d->off, 0, d->len);
-	mark(p, d);
+	mark(p, d, HOLE);
 }
 
 /* The first `len` bytes of a read, where the shadow has them. */
@@ -103,20 +105,23 @@ static bool goes(struct power *p, uint64_t u)
 	return p->dirty[u] && (!is_leak(&p->job->disk) || filter_roll(&p->x) & 1);
 }
 
-/* The next units that go, into the bounce buffer; false: there are none. */
+/* The next units that go, bytes into the bounce buffer; false: there are none. */
 static bool next_run(struct power *p)
 {
 	uint64_t most = BOUNCE / p->unit, off, len;
+	uint8_t what;
 
 	pthread_mutex_lock(&p->lock);
 	while (p->at < p->end && !goes(p, p->at))
 		p->at++;
 	p->from = p->at;
+	what = p->at < p->end ? p->dirty[p->at] : CLEAN;
 	for (p->n = 0; p->at < p->end && p->n < most; p->at++, p->n++) {
-		if (p->n && !goes(p, p->at))
+		if (p->n && (p->dirty[p->at] != what || !goes(p, p->at)))
 			break;
-		p->dirty[p->at] = 0;
+		p->dirty[p->at] = CLEAN;
 	}
+	p->what = what;
 	off = p->from * p->unit;
 	len = MIN((p->from + p->n) * p->unit, p->x.b.info.size) - off;
 	if (p->n)
@@ -125,8 +130,11 @@ static bool next_run(struct power *p)
 	if (!p->n)
 		return false;
 	p->iov = (struct iovec){p->bounce, len};
-	p->req = (struct backend_req){
-		.kind = IO_WRITE, .off = off, .len = len, .iov = &p->iov, .n_iov = 1};
+	p->req = (struct backend_req){.kind = what == HOLE ? IO_PUNCH : IO_WRITE,
+		.off = off,
+		.len = len,
+		.iov = &p->iov,
+		.n_iov = what == HOLE ? 0 : 1};
 	return true;
 }
 
@@ -175,7 +183,9 @@ static void on_moved(struct backend_req *req, int error)
 		return;
 	}
 	pthread_mutex_lock(&p->lock);
-	memset(p->dirty + p->from, 1, p->n);
+	for (uint64_t u = p->from; u < p->from + p->n; u++)
+		if (p->dirty[u] == CLEAN) /* else newer than what failed */
+			p->dirty[u] = p->what;
 	pthread_mutex_unlock(&p->lock);
 	end_job(p, error);
 }
@@ -305,7 +315,6 @@ int power_new(struct backend **bp, struct backend *inner, const struct fault *f)
 	if (!p)
 		return -ENOMEM;
 	filter_init(&p->x, &power_ops, inner, f);
-	p->x.b.info.caps &= ~(uint32_t)BACKEND_PUNCH;
 	p->x.b.info.caps |= BACKEND_ZERO | BACKEND_FLUSH;
 	p->x.b.info.max_atomic = 0;
 	p->unit = MAX(inner->info.align_offset, (uint32_t)MIN_UNIT);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "backend.h"
 #include "log.h"
+#include "patience.h"
 #include "server_in.h"
 #include "store.h"
 #include "volume.h"
@@ -59,12 +60,17 @@ static int open_backend(const struct config_disk *disk, const struct server_worl
 		.create_size = disk->size,
 		.ro = disk->ro,
 		.block = disk->block};
+	unsigned waited = 0;
+	int rc;
 
 	if (world)
 		return world->open(world->ctx, disk->path, bp);
 	if (!disk->path)
 		return backend_memory_open(bp, disk->size, disk->block, err, err_len);
-	return backend_file_open(bp, &fp, err, err_len);
+	do
+		rc = backend_file_open(bp, &fp, err, err_len);
+	while (rc == -EBUSY && patience_left(&waited));
+	return rc;
 }
 
 static int add_faults(

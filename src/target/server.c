@@ -15,6 +15,7 @@
 #include "disks.h"
 #include "link.h"
 #include "log.h"
+#include "patience.h"
 #include "session.h"
 #include "sweep.h"
 #include "task.h"
@@ -255,13 +256,16 @@ static int build_portals(struct server *s, char *err, size_t err_len)
 	for (unsigned i = 0; i < s->config->n_listen; i++) {
 		struct portal *p = &s->portals[i];
 		char text[IO_ADDR_TEXT];
+		unsigned waited = 0;
 		int rc;
 
 		p->server = s;
 		p->addr = s->config->listen[i];
 		p->sock.handle = -1;
 		p->sock.on_ready = portal_ready;
-		rc = io_listen(io, &p->sock, &p->addr);
+		do
+			rc = io_listen(io, &p->sock, &p->addr);
+		while (rc == -EADDRINUSE && patience_left(&waited));
 		if (rc)
 			return fail(err, err_len, rc, "--listen %s: %s",
 				io_addr_text(&s->config->listen[i], text), strerror(-rc));

@@ -13,6 +13,7 @@
 #include "be.h"
 #include "check.h"
 #include "digest.h"
+#include "patience.h"
 
 enum { PLACE = LU_RECORD_MAX + 4096, HEAD = 24, MAGIC = 0x42535431 };
 
@@ -188,6 +189,19 @@ static int open_file(const char *dir, const char *path)
 	return fd;
 }
 
+static int lock_it(int fd)
+{
+	unsigned waited = 0;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (!patience_left(&waited))
+			return -EBUSY;
+	}
+	return 0;
+}
+
 int store_open(struct lu_store **storep, const char *dir, const uint8_t uuid[16], void **recordp,
 	uint32_t *lenp, char *err, size_t err_len)
 {
@@ -202,9 +216,9 @@ int store_open(struct lu_store **storep, const char *dir, const uint8_t uuid[16]
 	t->fd = open_file(dir, path);
 	if (t->fd < 0)
 		rc = t->fd;
-	else if (flock(t->fd, LOCK_EX | LOCK_NB) < 0)
-		rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
 	else
+		rc = lock_it(t->fd);
+	if (!rc)
 		rc = load(t, recordp, lenp);
 	if (rc) {
 		snprintf(err, err_len, "%s: %s", path,

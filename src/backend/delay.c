@@ -40,4 +40,5 @@ const struct backend_ops delay_ops = {
 	.name = "delay",
 	.submit = delay_submit,
 	.free = filter_free,
+	.stamp = filter_stamp,
 };

@@ -16,4 +16,5 @@ const struct backend_ops error_ops = {
 	.name = "error",
 	.submit = error_submit,
 	.free = filter_free,
+	.stamp = filter_stamp,
 };

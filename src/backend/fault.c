@@ -200,6 +200,7 @@ void filter_init(struct filter *x, const struct backend_ops *ops, struct backend
 	const struct fault *f)
 {
 	x->b = (struct backend){.ops = ops, .info = inner->info, .path = inner->path};
+	x->b.opened = inner->opened;
 	x->inner = inner;
 	x->f = *f;
 	x->n_left = f->count;
@@ -212,6 +213,11 @@ struct backend *filter_free(struct backend *b)
 	backend_free(x->inner);
 	free(x);
 	return NULL;
+}
+
+int filter_stamp(struct backend *b, struct backend_stamp *s)
+{
+	return backend_stamp(container_of(b, struct filter, b)->inner, s);
 }
 
 void filter_pass(struct filter *x, struct io *io, struct backend_req *r)

@@ -306,6 +306,7 @@ static const struct backend_ops power_ops = {
 	.name = "power",
 	.submit = power_submit,
 	.free = power_free,
+	.stamp = filter_stamp,
 };
 
 int power_new(struct backend **bp, struct backend *inner, const struct fault *f)

@@ -116,7 +116,7 @@ static uint32_t put_t10(uint8_t *p, const uint8_t uuid[16])
 /* A SCSI name string ends in NUL and is filled with NULs to a multiple of four (SPC-4 7.8.6.11). */
 static uint32_t put_name(uint8_t *p, unsigned of, const char *name)
 {
-	uint32_t len = (uint32_t)strnlen(name, 223);
+	uint32_t len = (uint32_t)strnlen(name, SCSI_PORT_NAME - 1);
 
 	memcpy(p + 4, name, len);
 	return put_id(p, SET_UTF8, of, ID_NAME, (uint32_t)round_up(len + 1, 4));

@@ -25,7 +25,7 @@ enum pr_type {
 	PR_ALL_EVERY = 8,
 };
 
-enum { RESERVE_MAX = 128, PORT_NAME_MAX = 224 };
+enum { RESERVE_MAX = 128, PORT_NAME_MAX = SCSI_PORT_NAME };
 
 struct registrant {
 	struct list link;

@@ -86,11 +86,14 @@ struct nexus_lu {
 	uint64_t n_reads, n_writes, blocks_read, blocks_written;
 };
 
+/* Room for an iSCSI port name: 223 bytes, ",i,0x", the ISID and a NUL (SPC-4 7.6.4.6). */
+enum { SCSI_PORT_NAME = 244 };
+
 /* An I_T nexus as SCSI sees it: one iSCSI session. Owned by the session; its reactor's only. */
 struct nexus {
 	struct lu_map *luns;
-	char initiator[224];      /* iSCSI initiator port name: "name,i,0xISID" */
-	char target[224];         /* target port name: "name,t,0xTPGT" */
+	char initiator[SCSI_PORT_NAME]; /* iSCSI initiator port name: "name,i,0xISID" */
+	char target[SCSI_PORT_NAME];    /* target port name: "name,t,0xTPGT" */
 	uint16_t port;            /* relative target port identifier, 1 .. */
 	struct quota *quota;      /* landings draw on it (one arena at a time; see nexus_quota) */
 	/* nexus_quota - the quota of this session for pages of arena `a`; NULL: none */

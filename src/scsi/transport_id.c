@@ -7,7 +7,7 @@
 enum {
 	ID_HEAD = 4,
 	ID_LEAST = 24,
-	NAME_ROOM = 224,
+	NAME_ROOM = 244,
 	ISCSI = 0x05,
 	OF_DEVICE = 0x00,
 	OF_PORT = 0x40

@@ -8,8 +8,8 @@
 
 /* transport_id_put - the TransportID of a port; its length, a multiple of four. */
 size_t transport_id_put(uint8_t *p, const char *name);
-enum { TRANSPORT_ID_MAX = 4 + 224 + 4 };
-/* transport_id_get - one TransportID of [p, p + len): its length, or 0 when it is none. name (224
+enum { TRANSPORT_ID_MAX = 4 + 244 };
+/* transport_id_get - one TransportID of [p, p + len): its length, or 0 when it is none. name (244
  * bytes) is the port's, or the device's alone when *portp is false. */
 size_t transport_id_get(const uint8_t *p, size_t len, char *name, bool *portp);
 /* transport_id_of - does the port belong to this device? */

@@ -55,7 +55,7 @@ static struct session *session_new(struct worker *w, struct node *node, const st
 		snprintf(s->nexus.target, sizeof(s->nexus.target), "%s,t,0x%04x", node->name,
 			PORTAL_GROUP);
 		snprintf(s->nexus.initiator, sizeof(s->nexus.initiator),
-			"%.200s,i,0x%02x%02x%02x%02x%02x%02x", l->initiator, l->isid[0], l->isid[1],
+			"%s,i,0x%02x%02x%02x%02x%02x%02x", l->initiator, l->isid[0], l->isid[1],
 			l->isid[2], l->isid[3], l->isid[4], l->isid[5]);
 	}
 	if (node && nexus_open(&s->nexus)) {

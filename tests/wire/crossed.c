@@ -166,6 +166,34 @@ static void unasked_data_of_a_preempted_command(struct daemon *d)
 		expect_content(b, i * N_BLOCKS, 1);
 }
 
+/* Two initiators whose names differ in the last letter of 223, with the same ISID: one's reservation is not the
+ * other's. */
+static void long_names_are_told_apart(struct daemon *d)
+{
+	enum { REGISTER = 6, RESERVE = 1, CONFLICT = 0x18 };
+	struct peer *p[2];
+	struct peer_cmd ready = {
+		.cdb = {0x1b, [4] = 0x10}}; /* START STOP UNIT: for the holder alone */
+	struct peer_status st;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct peer_params want = peer_params_default();
+
+		p[i] = daemon_connect(d);
+		memset(p[i]->initiator, 'n', 222);
+		memcpy(p[i]->initiator, "iqn.2026-11.x:", 14);
+		p[i]->initiator[222] = (char)('a' + i);
+		p[i]->initiator[223] = '\0';
+		p[i]->isid = 0x400001370000;
+		EXPECT_EQ(peer_try_login(p[i], 1, &want, NULL), 0);
+		peer_settle(p[i]);
+	}
+	reserve(p[0], REGISTER, 0, 1);
+	reserve(p[0], RESERVE, 1, 0);
+	peer_expect_status(p[1], peer_send_cmd(p[1], &ready), &st);
+	EXPECT_EQ(st.status, CONFLICT);
+}
+
 /* --- numbers --- */
 
 /* A command behind the failed one came first and waits for its number. */
@@ -355,6 +383,7 @@ static const struct scene_case cases[] = {
 	CASE(immediate_data_of_a_failed_command, .ours = true),
 	CASE(immediate_data_of_a_bidirectional_command, .ours = true),
 	CASE(unasked_data_of_a_preempted_command, .ours = true),
+	CASE(long_names_are_told_apart, .ours = true),
 	CASE(one_waits_behind_a_failed_command, .ours = true),
 	CASE(a_held_command_is_aborted, .ours = true),
 	CASE(held_commands_are_reset, .ours = true),

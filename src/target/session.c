@@ -40,6 +40,7 @@ static struct session *session_new(struct worker *w, struct node *node, const st
 	s->tsih = server_tsih(w->server);
 	memcpy(s->isid, l->isid, sizeof(s->isid));
 	memcpy(s->initiator, l->initiator, sizeof(s->initiator));
+	memcpy(s->user, l->user, sizeof(s->user));
 	list_init(&s->link);
 	list_init(&s->node_link);
 	list_init(&s->tasks);
@@ -143,6 +144,21 @@ static void refuse(struct conn *c, enum login_status status, const char *why)
 	rx_login_step(c, login_refuse(c->login, status, why));
 }
 
+/* port_of_another - has somebody else, by CHAP, a session of this initiator port? A name alone does not end it. */
+static bool port_of_another(struct node *n, const struct login *l)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&n->lock);
+	list_for_each(node, &n->sessions) {
+		const struct session *s = list_entry(node, struct session, node_link);
+
+		found |= same_port(s, l) && strcmp(s->user, l->user) != 0;
+	}
+	pthread_mutex_unlock(&n->lock);
+	return found;
+}
+
 /* session_of_tsih - is there a session that this login claims to belong to? */
 static bool session_of_tsih(struct node *n, const struct login *l)
 {
@@ -188,6 +204,11 @@ void session_admit(struct conn *c)
 		n = server_find_node(c->w->server, l->target);
 		if (!n) {
 			refuse(c, LOGIN_NOT_FOUND, "no such target");
+			return;
+		}
+		if (port_of_another(n, l)) {
+			refuse(c, LOGIN_FORBIDDEN,
+				"another user has a session of this initiator port");
 			return;
 		}
 	}

@@ -26,6 +26,7 @@ struct session {
 	struct node *node;      /* NULL: discovery */
 	struct conn *c;         /* NULL once it has ended */
 	char initiator[ISCSI_NAME_MAX + 1];
+	char user[TEXT_VALUE_MAX + 1]; /* who proved to be whom by CHAP; empty: nobody */
 	uint8_t isid[6];
 	uint16_t tsih;
 	struct cmd_window cmdsn;

@@ -60,7 +60,7 @@ static void put_trailer(struct batch *b, unsigned first, uint32_t len, bool dige
 
 	memset(t, 0, pad);
 	if (digest) {
-		uint32_t crc = digest_add_iov(DIGEST_START, b->iov + first, b->n_vec - first);
+		uint32_t crc = digest_add_iov(DIGEST_START, b->iov + first, b->n_vec - first, NULL);
 
 		digest_put(t + pad, digest_add(crc, t, pad));
 		pad += DIGEST_LEN;

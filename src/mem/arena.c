@@ -29,6 +29,7 @@ enum { HUGE = 2 << 20 };
 struct arena {
 	char *base;
 	uint32_t *refs;
+	uint32_t *sums; /* atomic; NULL: nobody wants them */
 	enum arena_kind kind;
 	int fd;
 	bool fd_lent;
@@ -284,7 +285,7 @@ int arena_take(struct arena *a, enum arena_right right, struct quota *q, uint32_
 	bool line_aligned, struct run *runs, unsigned max_runs, unsigned *n_runsp,
 	uint32_t *n_quotap)
 {
-	uint32_t own;
+	uint32_t own, *sums;
 	int end;
 
 	check(n > 0 && (!q || !q->a || q->a == a));
@@ -301,9 +302,12 @@ int arena_take(struct arena *a, enum arena_right right, struct quota *q, uint32_
 		}
 		*n_quotap = own;
 	}
+	sums = __atomic_load_n(&a->sums, __ATOMIC_RELAXED); /* as new as any page that is taken */
 	pthread_mutex_unlock(&a->lock);
 	/* Ours alone until we hand them on: no need of the lock, nor of more than a plain word. */
 	for (unsigned i = 0; i < *n_runsp; i++) {
+		if (unlikely(sums))
+			memset(sums + runs[i].page, 0, runs[i].n_pages * sizeof(*sums));
 		for (uint32_t p = 0; p < runs[i].n_pages; p++)
 			__atomic_store_n(&a->refs[runs[i].page + p], 1, __ATOMIC_RELAXED);
 	}
@@ -375,6 +379,31 @@ void arena_unref_punch(struct arena *a, uint32_t page, uint32_t n)
 	unref(a, page, n, a->kind == ARENA_RAM);
 }
 
+/* --- checksums --- */
+
+void arena_keep_sums(struct arena *a)
+{
+	size_t len = a->n_pages * sizeof(a->sums[0]);
+	void *sums;
+
+	pthread_mutex_lock(&a->lock);
+	if (!a->sums) {
+		sums = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (sums != MAP_FAILED)
+			__atomic_store_n(&a->sums, (uint32_t *)sums, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&a->lock);
+}
+
+uint32_t *arena_sums(const struct arena *a, const void *ptr)
+{
+	uint32_t *sums = __atomic_load_n(&a->sums, __ATOMIC_ACQUIRE);
+	uint64_t off = arena_offset(a, ptr);
+
+	return sums && off != UINT64_MAX ? sums + off / ARENA_PAGE : NULL;
+}
+
 uint32_t arena_refs(const struct arena *a, uint32_t page)
 {
 	return __atomic_load_n(&a->refs[page], __ATOMIC_RELAXED);
@@ -430,6 +459,8 @@ static void release(struct arena *a)
 		munmap(a->base, a->n_pages * ARENA_PAGE);
 	if (a->refs)
 		munmap(a->refs, a->n_pages * sizeof(a->refs[0]));
+	if (a->sums)
+		munmap(a->sums, a->n_pages * sizeof(a->sums[0]));
 	if (a->fd >= 0 && !a->fd_lent)
 		close(a->fd);
 	runmap_deinit(&a->map);

@@ -101,6 +101,15 @@ void arena_unref(struct arena *a, uint32_t page, uint32_t n);
 void arena_unref_punch(struct arena *a, uint32_t page, uint32_t n);
 uint32_t arena_refs(const struct arena *a, uint32_t page); /* a snapshot */
 
+/* --- checksums, kept beside the pages --- */
+/* arena_keep_sums - from now on there is a word for each page, 0 while nobody knows its checksum (digest.h has them);
+ * whoever takes a page begins with 0. A thousandth of the arena at most, and none of it before this call.
+ * Any thread, any number of times; without memory nothing is kept. */
+void arena_keep_sums(struct arena *a);
+/* arena_sums - the word of the page that `ptr` lies in; those of the pages behind it follow. NULL: no page of the
+ * arena, or nothing is kept. To be read and written, by atomics, while the page is held and does not change. */
+uint32_t *arena_sums(const struct arena *a, const void *ptr);
+
 /* --- waiting for pages --- */
 /* First come, first served. fn runs on whatever thread gave pages back, with no lock held: it is
  * meant to post. It is called once, with the wait no longer queued; the taker then tries again, and

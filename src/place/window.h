@@ -14,6 +14,8 @@
 #include <sys/uio.h>
 #include "counter.h"
 
+struct arena;
+
 /* A cursor into a landing: byte `skip` of iov[0]. n counts the vectors from iov on. */
 struct place {
 	const struct iovec *iov;
@@ -40,6 +42,7 @@ struct window {
 	uint32_t next_datasn;
 	struct place start;   /* data pointer; n == 0: no place, bytes go to the sink */
 	struct place next;    /* where the next byte belongs */
+	struct arena *sums;   /* whose pages these are, while their checksums are kept (digest.h); else NULL */
 };
 
 /* A Data-Out header, as far as placement asks (RFC 7143 11.7). */

@@ -5,8 +5,11 @@
 
 #include <isa-l/crc.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
+
+struct arena;
 
 enum { DIGEST_LEN = 4 };
 #define DIGEST_START 0xffffffffu
@@ -16,6 +19,17 @@ static inline uint32_t digest_add(uint32_t crc, const void *data, uint32_t len)
 	return crc32_iscsi((unsigned char *)data, (int)len, crc);
 }
 
-uint32_t digest_add_iov(uint32_t crc, const struct iovec *iov, unsigned n);
+/* digest_join - the digest of A and then B: of A's, of B's that began with 0, and of B's length. */
+uint32_t digest_join(uint32_t a, uint32_t b, uint64_t b_len);
+
+/* Pages of an arena that do not change have their checksum kept (arena_keep_sums()): what is sent of them whole is not
+ * read again, and what comes for them whole is known from then on. A page's sum is its digest that begins with
+ * 0; sums are joined by a table, whatever went before.
+ * arena NULL: nothing is kept. */
+void digest_keep(struct arena *a); /* from now on; before the first of the two below */
+/* digest_add_iov - of bytes that do not change. */
+uint32_t digest_add_iov(uint32_t crc, const struct iovec *iov, unsigned n, struct arena *arena);
+/* digest_add_landing - of `len` bytes at `data` that belong at `place`, in pages that nobody else has seen. */
+uint32_t digest_add_landing(uint32_t crc, const void *data, uint32_t len, const void *place, struct arena *arena);
 void digest_put(uint8_t wire[DIGEST_LEN], uint32_t crc);
 bool digest_matches(const uint8_t wire[DIGEST_LEN], uint32_t crc);

@@ -234,6 +234,19 @@ static int step_header(struct framer *f, struct walk *w)
 	return header_end(f, to);
 }
 
+/* add_to_digest - bytes of a landing, which are about to lie in their pages or do so already: theirs are kept. */
+static void add_to_digest(struct framer *f, const uint8_t *at, uint32_t n)
+{
+	const struct place *to = &f->target.place;
+	struct arena *sums = to->n && f->target.window ? f->target.window->sums : NULL;
+
+	if (sums)
+		f->crc = digest_add_landing(
+			f->crc, at, n, (uint8_t *)to->iov->iov_base + to->skip, sums);
+	else
+		f->crc = digest_add(f->crc, at, n);
+}
+
 static int step_payload(struct framer *f, struct walk *w)
 {
 	uint32_t n = (uint32_t)MIN(f->need, walk_here(w));
@@ -244,7 +257,7 @@ static int step_payload(struct framer *f, struct walk *w)
 	if (to->n)
 		n = (uint32_t)MIN(n, to->iov->iov_len - to->skip);
 	if (f->data_digest)
-		f->crc = digest_add(f->crc, at, n);
+		add_to_digest(f, at, n);
 	if (!to->n) {
 		count(CTR_DRAINED_BYTES, n);
 	} else {

@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
+#include <stdlib.h>
+#include "arena.h"
+#include "counter.h"
 #include "digest.h"
 
 #define EXPECT_WIRE(data, len, ...)                                                                \
@@ -53,7 +56,7 @@ static void vectors_and_one_wrong_bit(void **state)
 
 	for (int i = 0; i < 100; i++)
 		data[i] = (uint8_t)(i * 7);
-	crc = digest_add_iov(DIGEST_START, iov, 3);
+	crc = digest_add_iov(DIGEST_START, iov, 3, NULL);
 	assert_int_equal(crc, digest_add(DIGEST_START, data, 100));
 	digest_put(wire, crc);
 	for (int i = 0; i < 32; i++) {
@@ -63,12 +66,156 @@ static void vectors_and_one_wrong_bit(void **state)
 	}
 }
 
+static uint8_t noise[5 * ARENA_PAGE + 100];
+
+static void fill_noise(void)
+{
+	uint32_t x = 1;
+
+	for (size_t i = 0; i < sizeof(noise); i++) {
+		x = x * 1664525 + 1013904223;
+		noise[i] = (uint8_t)(x >> 24);
+	}
+}
+
+static void joined(void **state)
+{
+	fill_noise();
+	for (uint32_t len = 0; len < 300; len++)
+		for (uint32_t cut = 0; cut <= len; cut += 7) {
+			uint32_t a = digest_add(DIGEST_START, noise, cut);
+			uint32_t b = digest_add(0, noise + cut, len - cut);
+
+			assert_int_equal(
+				digest_join(a, b, len - cut), digest_add(DIGEST_START, noise, len));
+		}
+	/* Any length: zeros of 2^40 bytes are those of 2^39, twice. */
+	assert_int_equal(digest_join(0x12345678, 0, 1ull << 40),
+		digest_join(digest_join(0x12345678, 0, 1ull << 39), 0, 1ull << 39));
+	assert_int_equal(digest_join(0x12345678, 0x9abcdef0, 0), 0x12345678 ^ 0x9abcdef0);
+}
+
+/* Four pages of an arena, whose bytes are those of `noise`. */
+static struct arena *arena;
+static struct run run;
+static uint8_t *pages;
+
+static void take_pages(void)
+{
+	unsigned n;
+	uint32_t n_quota;
+
+	assert_int_equal(arena_take(arena, ARENA_OPEN, NULL, 4, false, &run, 1, &n, &n_quota), 0);
+	pages = arena_ptr(arena, run.page);
+}
+
+static int setup(void **state)
+{
+	struct arena_params p = {.name = "test", .kind = ARENA_RAM, .n_pages = 16};
+
+	fill_noise();
+	assert_int_equal(arena_new(&arena, &p), 0);
+	take_pages();
+	memcpy(pages, noise, 4 * ARENA_PAGE);
+	digest_keep(arena);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	arena_unref(arena, run.page, 4);
+	arena_free(arena);
+	return 0;
+}
+
+static uint32_t sent(size_t from, size_t len)
+{
+	struct iovec iov = {pages + from, len};
+
+	return digest_add_iov(DIGEST_START, &iov, 1, arena);
+}
+
+/* Any range of pages gives what its bytes give, whatever of it is known already. */
+static void any_range(void **state)
+{
+	static const size_t edges[] = {
+		0, 1, 512, 4095, 4096, 4097, 8192, 9000, 12288, 16383, 16384};
+
+	for (unsigned round = 0; round < 2; round++)
+		for (unsigned i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
+			for (unsigned k = i; k < sizeof(edges) / sizeof(edges[0]); k++) {
+				uint32_t len = (uint32_t)(edges[k] - edges[i]);
+
+				assert_int_equal(sent(edges[i], len),
+					digest_add(DIGEST_START, noise + edges[i], len));
+			}
+}
+
+/* What has landed whole is not read again: the sums that are kept are believed (other bytes would show). */
+static void landed_is_known(void **state)
+{
+	uint32_t *sums = arena_sums(arena, pages);
+
+	assert_non_null(sums);
+	for (uint32_t head = 0; head < 600; head += 100) {
+		uint32_t crc;
+
+		memset(sums, 0, 4 * sizeof(*sums));
+		memcpy(pages + 100, noise + head, 3 * ARENA_PAGE);
+		/* from elsewhere (the tail), to where it belongs */
+		crc = digest_add_landing(
+			DIGEST_START, noise + head, 3 * ARENA_PAGE, pages + 100, arena);
+		assert_int_equal(crc, digest_add(DIGEST_START, noise + head, 3 * ARENA_PAGE));
+		assert_int_equal(sums[0], 0); /* begun before it */
+		assert_int_equal(sums[1], digest_add(0, pages + ARENA_PAGE, ARENA_PAGE));
+		assert_int_equal(sums[2], digest_add(0, pages + 2 * ARENA_PAGE, ARENA_PAGE));
+		assert_int_equal(sums[3], 0); /* not full */
+		assert_int_equal(sent(100, 3 * ARENA_PAGE), crc);
+	}
+}
+
+/* Who takes a page again knows nothing of it. */
+static void taken_again(void **state)
+{
+	uint32_t *sums = arena_sums(arena, pages);
+
+	sent(0, 4 * ARENA_PAGE);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_not_equal(sums[i], 0);
+	arena_unref(arena, run.page, 4);
+	take_pages();
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(arena_sums(arena, pages)[i], 0);
+}
+
+/* Memory of others, and an arena that keeps nothing, are read as they are. */
+static void nothing_kept(void **state)
+{
+	struct arena_params p = {.name = "plain", .kind = ARENA_RAM, .n_pages = 16};
+	struct iovec iov = {noise, sizeof(noise)};
+	struct arena *plain;
+
+	assert_int_equal(arena_new(&plain, &p), 0);
+	assert_null(arena_sums(plain, arena_ptr(plain, 0)));
+	assert_null(arena_sums(arena, noise));
+	assert_int_equal(digest_add_iov(DIGEST_START, &iov, 1, arena),
+		digest_add(DIGEST_START, noise, sizeof(noise)));
+	assert_int_equal(digest_add_iov(DIGEST_START, &iov, 1, plain),
+		digest_add(DIGEST_START, noise, sizeof(noise)));
+	arena_free(plain);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(examples),
 		cmocka_unit_test(a_read_command),
 		cmocka_unit_test(vectors_and_one_wrong_bit),
+		cmocka_unit_test(joined),
+		cmocka_unit_test_setup_teardown(any_range, setup, teardown),
+		cmocka_unit_test_setup_teardown(landed_is_known, setup, teardown),
+		cmocka_unit_test_setup_teardown(taken_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_kept, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

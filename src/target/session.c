@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "digest.h"
 #include "log.h"
 #include "order.h"
 #include "rx.h"
@@ -122,6 +123,8 @@ bool session_reserve(struct session *s, const struct params *p)
 		struct lu *lu = s->node->luns.lu[i];
 		struct volume *v = lu ? lu_volume(lu) : NULL;
 
+		if (v && p->data_digest)
+			digest_keep(volume_arena(v));
 		if (!v || find_quota(&s->nexus, volume_arena(v)))
 			continue;
 		if (s->n_quotas == SESSION_ARENAS)

@@ -216,6 +216,14 @@ static void task_sent(struct tx *tx, bool sent)
 	task_free(tx->owner);
 }
 
+/* task_sums - the arena of its pages, where data digests are wanted. */
+static struct arena *task_sums(const struct task *t)
+{
+	return unlikely(t->c->framer.data_digest) && t->scsi.lu
+		       ? volume_arena(lu_volume(t->scsi.lu))
+		       : NULL;
+}
+
 static void answer_data_in(struct task *t, uint32_t len)
 {
 	struct pdu *p = &t->tx.pdu;
@@ -226,6 +234,7 @@ static void answer_data_in(struct task *t, uint32_t len)
 	p->data.status = t->scsi.status;
 	residual(t, &p->data.overflow, &p->data.underflow, &p->data.residual);
 	t->tx.data_in = t->tx.has_status = true;
+	t->tx.sums = task_sums(t);
 	t->tx.data = (struct place){.iov = t->scsi.in_iov, .n = t->scsi.n_in_iov};
 	t->tx.left = len;
 }
@@ -397,6 +406,7 @@ static void expect_data(struct task *t, const struct xfer_limits *lim, struct rx
 	if (t->xfer.unsolicited > p->data_len)
 		window_init(&t->unsolicited, t, t->itt, p->lun, p->data_len,
 			t->xfer.unsolicited - p->data_len, task_place(t, p->data_len));
+	t->immediate_data.sums = t->unsolicited.sums = task_sums(t);
 	if (rc != XFER_OK && !t->failed)
 		task_fail(t, SENSE_UNEXPECTED_UNSOLICITED);
 	else if (p->cmd.read && !t->failed)
@@ -538,6 +548,7 @@ static bool grant_one(struct task *t, uint32_t off, uint32_t len, uint32_t r2tsn
 	if (!tx)
 		return false;
 	w.start = w.next = task_place(t, off);
+	w.sums = task_sums(t);
 	if (dpt_grant(&c->dpt, &w, &e)) {
 		tx->done(tx, false);
 		return false;

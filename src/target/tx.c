@@ -183,16 +183,16 @@ static void batch_number(struct conn *c, struct tx *tx, struct pdu *p)
 }
 
 /* batch_trailer - pad and data digest of the payload in the vectors behind `header`; their length. */
-static uint32_t batch_trailer(
-	struct conn *c, struct batch *b, unsigned header, uint32_t payload, bool digest)
+static uint32_t batch_trailer(struct conn *c, struct batch *b, unsigned header, uint32_t payload,
+	struct arena *sums, bool digest)
 {
 	uint8_t *trailer = b->pdus[b->n_pdus].trailer;
 	uint32_t pad = pad_len(payload), len = pad;
 
 	memset(trailer, 0, 4);
 	if (payload && digest && c->framer.data_digest) {
-		uint32_t crc =
-			digest_add_iov(DIGEST_START, b->iov + header + 1, b->n_vec - header - 1);
+		uint32_t crc = digest_add_iov(
+			DIGEST_START, b->iov + header + 1, b->n_vec - header - 1, sums);
 
 		digest_put(trailer + pad, digest_add(crc, trailer, pad));
 		len += DIGEST_LEN;
@@ -226,7 +226,7 @@ static bool batch_pdu(struct conn *c, struct batch *b)
 	p.data_len = got;
 	batch_number(c, tx, &p);
 	pdu_encode(&p, out->bhs);
-	out->len = BHS_LEN + got + batch_trailer(c, b, header, got, digest);
+	out->len = BHS_LEN + got + batch_trailer(c, b, header, got, tx->sums, digest);
 	if (digest && c->framer.header_digest) {
 		digest_put(out->bhs + BHS_LEN, digest_add(DIGEST_START, out->bhs, BHS_LEN));
 		b->iov[header].iov_len += DIGEST_LEN;

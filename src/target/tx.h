@@ -34,6 +34,7 @@ struct tx {
 	struct place data;   /* payload not yet put into a batch */
 	uint64_t left;
 	uint32_t offset, datasn;
+	struct arena *sums;  /* whose pages the payload may lie in, while their checksums are kept; else NULL */
 	void *owned;         /* freed with the tx */
 	struct iovec iov;    /* for payloads of one piece */
 	void (*done)(struct tx *tx, bool sent);

@@ -199,6 +199,9 @@ static const struct scene_case cases[] = {
 	CASE(held_for_a_gap),
 	CASE(ordered_reads_among_writes),
 	{.name = "ordered_reads_of_a_file", .run = ordered_reads_among_writes, .file = 8 << 20},
+	{.name = "ordered_reads_of_a_slow_disk",
+		.run = ordered_reads_among_writes,
+		.ram = "64M,delay=any:2ms:jitter=uniform"},
 	CASE(aca_is_refused),
 };
 SCENES(cases)

@@ -115,9 +115,21 @@ static void retire_if_idle(struct after *a, struct page_rec *r)
 	freelist_put(FREE_REC, r);
 }
 
+static bool overtakes(const struct page_rec *r, const struct page_ver *ver)
+{
+	list_for_each(node, &r->vers) {
+		const struct page_ver *v = list_entry(node, struct page_ver, link);
+
+		if (v == ver || !v->durable)
+			return v != ver;
+	}
+	return false;
+}
+
 static void mark_fly(struct page_rec *r, struct page_ver *ver, struct list *launch)
 {
 	r->flying = ver;
+	r->overtakes = overtakes(r, ver);
 	r->busy = ver->page != PAGE_ZERO ? PAGE_WRITE : ver->w->unmap ? PAGE_PUNCH : PAGE_ZEROING;
 	list_push_back(launch, &r->launch);
 }
@@ -407,6 +419,7 @@ static bool extent_add(struct extent *x, const struct page_rec *r)
 		return false;
 	else if (bytes)
 		x->iov[x->req.n_iov++] = (struct iovec){bytes, ARENA_PAGE};
+	x->overtakes |= r->overtakes;
 	x->n++;
 	return true;
 }
@@ -418,6 +431,7 @@ static void extent_begin(struct extent *x, struct volume *v, struct io *io, stru
 	x->first = r->at;
 	x->n = 0;
 	x->busy = r->busy;
+	x->overtakes = false;
 	x->req = (struct backend_req){.iov = x->iov, .done = on_extent};
 }
 
@@ -432,9 +446,11 @@ static void extent_send(struct extent *x)
 	};
 	struct backend_req *req = &x->req;
 	uint64_t end = MIN((x->first + x->n) * ARENA_PAGE, x->v->size);
+	bool zeroes = x->busy == PAGE_ZEROING || x->busy == PAGE_PUNCH;
 
 	req->kind = kinds[x->busy];
-	req->durable = x->busy == PAGE_WRITE;
+	/* Zeros are made durable by their command; unless a write counts on it that they overtook. */
+	req->durable = x->busy == PAGE_WRITE || (zeroes && x->overtakes);
 	req->off = x->first * ARENA_PAGE;
 	req->len = end - req->off;
 	if (req->n_iov)

@@ -373,6 +373,27 @@ static void punching_goes_in_order_and_is_flushed(void **state)
 	read_now(f, 4 * PAGE, PAGE, disk_byte(4));
 }
 
+/* The write is answered when the newer zeros are on the disk: then these must survive. */
+static void zeros_that_overtake_a_write_are_durable(void **state)
+{
+	struct fixture *f = *state;
+	struct test_op a, w, z;
+
+	start_write(f, &f->io, &a, 0, PAGE, 1);
+	start_write(f, &f->io, &w, 0, PAGE, 2); /* waits */
+	start_zero(f, &z, 0, PAGE, true);       /* waits too, and takes its place */
+	fake_end(f->fake, 0);
+	assert_int_equal(COUNT(IO_PUNCH), 1);
+	fake_end(f->fake, 0);
+	assert_int_equal(COUNT(IO_FLUSH), 1);
+	assert_true(a.done && !w.done);
+	fake_end(f->fake, 0);
+	assert_true(w.done && !w.end);
+	finish(f);
+	assert_true(z.done && !z.end);
+	assert_int_equal(COUNT(IO_WRITE), 1);
+}
+
 static void edges_of_a_zeroed_range_are_merged(void **state)
 {
 	struct fixture *f = *state;
@@ -536,6 +557,7 @@ int main(void)
 		CASE(a_miscompare_is_answered_when_its_cause_is_durable),
 		CASE(an_update_reads_what_it_lacks),
 		CASE(punching_goes_in_order_and_is_flushed),
+		CASE(zeros_that_overtake_a_write_are_durable),
 		CASE(edges_of_a_zeroed_range_are_merged),
 		CASE(a_merge_on_a_hole_in_flight_is_over_zeros),
 		CASE(same_is_written_from_one_page),

@@ -2,6 +2,7 @@
  * of a seed. Each seed is one game (game.h). */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,23 +118,35 @@ static int job_start(const struct options *o, unsigned number, struct job *j)
 	return 0;
 }
 
-static bool job_end(struct job *j, struct report *sum)
+/* job_end - its report; what it had to say of a difference it has said. */
+static bool job_end(struct job *j, int status, struct report *sum)
 {
 	struct report r;
-	int status;
-	bool good = read(j->from, &r, sizeof(r)) == sizeof(r);
+	bool good = !status && read(j->from, &r, sizeof(r)) == sizeof(r);
 
 	close(j->from);
-	if (waitpid(j->pid, &status, 0) < 0 || !good || status)
-		return false;
-	add(sum, &r);
-	return true;
+	j->pid = 0;
+	if (good)
+		add(sum, &r);
+	return good;
 }
 
+static struct job *job_of(struct job *jobs, unsigned n, pid_t pid)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (jobs[i].pid == pid)
+			return &jobs[i];
+	}
+	return NULL;
+}
+
+/* run_jobs - the first difference ends all of them. */
 static bool run_jobs(const struct options *o, struct report *sum)
 {
 	struct job jobs[JOBS_MAX];
 	bool good = true;
+	int status;
+	pid_t pid;
 
 	for (unsigned i = 0; i < o->n_jobs; i++) {
 		int rc = job_start(o, i, &jobs[i]);
@@ -143,8 +156,17 @@ static bool run_jobs(const struct options *o, struct report *sum)
 			exit(1);
 		}
 	}
-	for (unsigned i = 0; i < o->n_jobs; i++)
-		good &= job_end(&jobs[i], sum);
+	while ((pid = wait(&status)) > 0) {
+		struct job *j = job_of(jobs, o->n_jobs, pid);
+
+		if (!j || job_end(j, status, sum) || !good)
+			continue;
+		good = false;
+		for (unsigned i = 0; i < o->n_jobs; i++) {
+			if (jobs[i].pid)
+				kill(jobs[i].pid, SIGKILL);
+		}
+	}
 	return good;
 }
 

@@ -250,6 +250,21 @@ static void check_halves(const struct model *m, uint32_t lba, uint32_t n, const 
 	}
 }
 
+/* missed - block `lba` shows the write `number`, so doubtful ones that began after it had ended, and ended
+ * before the read began, have not happened. */
+static void missed(struct model *m, uint32_t lba, uint64_t begun, uint32_t number)
+{
+	uint64_t ended = number >= m->first ? write_of(m, number)->ended : 0;
+
+	for (uint32_t i = 0; i < m->n_writes; i++) {
+		struct model_write *w = &m->writes[i];
+
+		if (!w->sure && !w->torn && !w->zeros && covers(w, lba) && w->begun > ended &&
+			w->ended < begun)
+			w->voided = true;
+	}
+}
+
 /* seen - whole writes that were seen have happened. */
 static void seen(struct model *m, uint32_t n, const struct block *b)
 {
@@ -268,8 +283,12 @@ void model_check(struct model *m, uint32_t lba, uint32_t n, uint64_t begun, cons
 {
 	const struct block *b = buf;
 
-	for (uint32_t i = 0; i < n; i++)
-		check_block(m, lba + i, begun, &b[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t number = check_block(m, lba + i, begun, &b[i]);
+
+		if (!m->loose)
+			missed(m, lba + i, begun, number);
+	}
 	if (m->loose)
 		return;
 	check_halves(m, lba, n, b);

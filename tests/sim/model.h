@@ -5,7 +5,8 @@
  * acknowledged (it has happened, at one moment between both), doubtful (it has happened or not, and
  * will not any more), or void (it cannot have happened). A read may show of a block any write that
  * is not void, unless another one that is sure began after it had ended, and ended before the read
- * began. Of two writes that cover the same two blocks a read shows one: no half of a write is ever
+ * began. Where a read shows what such a doubtful write would have covered, it has not happened, and
+ * may not be seen later. Of two writes that cover the same two blocks a read shows one: no half of a write is ever
  * seen.
  *
  * A crash ends every write that is under way as doubtful. What survives it depends: acknowledged

@@ -223,7 +223,10 @@ static void hear_pdu(struct player *p, const struct peer_pdu *pdu)
 		hear_function(p, pdu);
 		return;
 	case PEER_NOP_IN:
-	case PEER_REJECT: /* of the Data-Out whose number was wrong */
+		return;
+	case PEER_REJECT:
+		EXPECT(p->n_wrong--, "a Reject, and nothing wrong was sent: %s",
+			peer_describe(pdu));
 		return;
 	}
 	FAIL("got %s", peer_describe(pdu));
@@ -299,6 +302,7 @@ static void send_data(struct player *p, struct player_task *t)
 	if (!draw(p, 4))
 		len = 1 + draw(p, len);
 	t->due[0].datasn += is_wrong;
+	p->n_wrong += is_wrong;
 	peer_send_data_out(p->p, &r, t->due[0].datasn++, at, t->buf + at, len, len == left);
 	t->sent += is_wrong ? 0 : len;
 	due_on(t, len);

@@ -43,6 +43,7 @@ struct player {
 	unsigned number;
 	struct peer *p; /* NULL: not connected */
 	struct player_task tasks[PLAYER_TASKS];
+	unsigned n_wrong; /* Data-Outs with a wrong number, each of which may be rejected */
 	/* one task management function at a time; 0: none */
 	uint8_t function;
 	uint32_t function_itt, ref_itt;

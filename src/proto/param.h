@@ -20,12 +20,15 @@ struct params {
 	uint32_t default_time2wait, default_time2retain;
 	uint32_t max_connections, error_recovery_level;
 	uint32_t protocol_level; /* RFC 7143 13.24 */
+	uint32_t task_reporting; /* word of TaskReporting (13.23) */
 	/* connection */
 	uint32_t auth_method;    /* word of AuthMethod: 0 None, 1 CHAP */
 	uint32_t max_send_data;  /* the peer's MaxRecvDataSegmentLength */
 	uint32_t max_recv_data;  /* ours, as declared */
 	bool header_digest, data_digest;
 };
+
+enum { TASK_REPORTING_RFC3720, TASK_REPORTING_FENCE, TASK_REPORTING_FAST_ABORT };
 
 void param_default(struct params *p);
 

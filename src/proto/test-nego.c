@@ -62,8 +62,9 @@ static const struct rule {
 	{ O, "HeaderDigest=NoneX,None\n", "HeaderDigest=None\n" },
 	{ O, "HeaderDigest=,,None\n", "HeaderDigest=None\n" },
 	{ O, "HeaderDigest=none\n", "HeaderDigest=Reject\n" },
-	{ O, "TaskReporting=FastAbort,ResponseFence,RFC3720\n", "TaskReporting=RFC3720\n" },
-	{ O, "TaskReporting=FastAbort\n", "TaskReporting=Reject\n" },
+	{ O, "TaskReporting=FastAbort,ResponseFence,RFC3720\n", "TaskReporting=FastAbort\n" },
+	{ O, "TaskReporting=Soon,ResponseFence\n", "TaskReporting=ResponseFence\n" },
+	{ O, "TaskReporting=Soon\n", "TaskReporting=Reject\n" },
 	/* yes and no */
 	{ O, "InitialR2T=Yes\n", "InitialR2T=Yes\n" },
 	{ O, "InitialR2T=No\n", "InitialR2T=No\n" },

@@ -22,7 +22,7 @@ static const uint64_t second_ns = 1000000000;
 static const uint64_t login_ns = 15 * second_ns; /* a login takes no longer */
 static const uint64_t ping_ns = 30 * second_ns;  /* silence before our NOP-In, and for its answer */
 static const uint64_t tick_ns = 5 * second_ns;
-enum { LOGOUT_S = 2, ASYNC_LOGOUT = 1 }; /* to log out in, when the server stops; RFC 7143 11.9.1 */
+enum { LOGOUT_S = 2 }; /* to log out in, when the server stops; RFC 7143 11.9.1 */
 
 static void conn_tick(struct io_timer *t);
 
@@ -146,8 +146,7 @@ void conn_end(struct conn *c, const char *fmt, ...)
 
 /* --- the server stops --- */
 
-/* conn_ask_logout - false: nobody to ask, or no memory to do so. */
-static bool conn_ask_logout(struct conn *c)
+bool conn_async(struct conn *c, enum async_event event, uint64_t lun, uint16_t parameter3)
 {
 	struct tx *tx;
 
@@ -159,8 +158,9 @@ static bool conn_ask_logout(struct conn *c)
 	tx->pdu.opcode = OP_ASYNC;
 	tx->pdu.final = true;
 	tx->pdu.itt = ITT_NONE;
-	tx->pdu.async.event = ASYNC_LOGOUT;
-	tx->pdu.async.parameter3 = LOGOUT_S;
+	tx->pdu.lun = lun;
+	tx->pdu.async.event = event;
+	tx->pdu.async.parameter3 = parameter3;
 	tx->takes_statsn = true;
 	tx_push(c, tx);
 	return true;
@@ -170,7 +170,7 @@ bool conn_farewell(struct conn *c)
 {
 	uint64_t now = io_now(c->w->io);
 
-	if (!c->asked && conn_ask_logout(c)) {
+	if (!c->asked && conn_async(c, ASYNC_LOGOUT, 0, LOGOUT_S)) {
 		c->asked = true;
 		c->asked_ns = now;
 	}

@@ -121,6 +121,10 @@ void conn_leaving(struct conn *c);
 void conn_moved(struct conn *c, struct worker *to);
 void conn_kick(struct conn *c);
 
+/* conn_async - an Asynchronous Message (RFC 7143 11.9); false: nobody to tell, or no memory to do so. */
+enum async_event { ASYNC_LOGOUT = 1, ASYNC_TASKS_END = 5 };
+bool conn_async(struct conn *c, enum async_event event, uint64_t lun, uint16_t parameter3);
+
 /* conn_farewell - the server stops: the initiator is asked to log out, and has time for that. True: the time is
  * over, or there is nobody to ask; no further command is read. */
 bool conn_farewell(struct conn *c);

@@ -131,14 +131,50 @@ static bool concerns(const struct reset *r, const struct lu *lu)
 	return lu && (!r->plan.lu || r->plan.lu == lu);
 }
 
+/* ends - it came before the reset, and has no status yet. */
+static bool ends(const struct task *t, const struct reset *r)
+{
+	return concerns(r, t->scsi.lu) && t->state != TASK_SENDING &&
+	       t->scsi.lun_gen != volume_gen(lu_volume(t->scsi.lu));
+}
+
+/* first_of_unit - of the tasks that end. */
+static bool first_of_unit(const struct session *s, const struct task *t, const struct reset *r)
+{
+	list_for_each(node, &s->tasks) {
+		const struct task *u = list_entry(node, struct task, link);
+
+		if (u == t)
+			break;
+		if (u->scsi.lu == t->scsi.lu && ends(u, r))
+			return false;
+	}
+	return true;
+}
+
+/* tell_session - RFC 7143 4.2.3.4: under FastAbort sessions other than the asker's hear of it once for
+ * each unit, and send no more of what was asked for. Their windows drain until then. */
+static void tell_session(struct session *s, const struct reset *r)
+{
+	if (!s->c || s->c == r->c || s->c->params.task_reporting != TASK_REPORTING_FAST_ABORT)
+		return;
+	list_for_each(node, &s->tasks) {
+		const struct task *t = list_entry(node, struct task, link);
+
+		if (ends(t, r) && first_of_unit(s, t, r))
+			(void)conn_async(s->c, ASYNC_TASKS_END, t->scsi.lun, 0);
+	}
+}
+
 /* reset_session - what came before the reset ends without an answer; what has come behind it since
  * is not its business (RFC 7143 4.2.3.3). Every nexus was told by lu_reset(). */
 static void reset_session(struct session *s, const struct reset *r, struct task_waiter *waiter)
 {
+	tell_session(s, r);
 	list_for_each_safe(node, next, &s->tasks) {
 		struct task *t = list_entry(node, struct task, link);
 
-		if (concerns(r, t->scsi.lu) && t->scsi.lun_gen != volume_gen(lu_volume(t->scsi.lu)))
+		if (ends(t, r))
 			task_abort(t, waiter);
 	}
 }

@@ -267,6 +267,47 @@ static void cold_reset_and_gone(struct daemon *d)
 	EXPECT_EQ(ready(daemon_peer(d, NULL), 0), 0);
 }
 
+/* FastAbort (RFC 7143 13.23, 4.2.3.4): other sessions whose tasks end hear of it, once a unit. Who has not asked for
+ * that, has no task there, or did it himself hears nothing. */
+static void fast_abort(struct daemon *d)
+{
+	struct peer_params want = peer_params_default();
+	struct peer *fast = daemon_connect(d), *old = daemon_peer(d, NULL), *b = daemon_connect(d);
+	struct open_write zero[2], one, others, mine;
+	uint8_t *fresh = scene_alloc(LEN);
+	struct peer_pdu pdu;
+
+	EXPECT_EQ(peer_try_login(fast, 1, &want, "TaskReporting=FastAbort,RFC3720\n"), 0);
+	EXPECT(!strcmp(peer_said(fast, "TaskReporting"), "FastAbort"), "it is not agreed on");
+	EXPECT_EQ(peer_try_login(b, 1, &want, "TaskReporting=FastAbort\n"), 0);
+	peer_settle(fast);
+	peer_settle(b);
+	fast->lun = 1ull << 48;
+	peer_settle(fast);
+	open_write(fast, &one);
+	fast->lun = 0;
+	open_write(fast, &zero[0]);
+	open_write(fast, &zero[1]);
+	open_write(old, &others);
+	open_write(b, &mine);
+	EXPECT_EQ(ask(b, LUN_RESET, PEER_NONE, 0), COMPLETE); /* b hears nothing but this */
+	peer_expect(fast, &pdu, PEER_ASYNC);
+	EXPECT_EQ(pdu_get(&pdu, ITT), PEER_NONE);
+	EXPECT_EQ(pdu_get(&pdu, LUN), 0);
+	EXPECT_EQ(pdu.bhs[36], 5);
+	peer_answer(old, &others.r, fresh); /* who has not asked goes on sending, to the sink */
+	EXPECT_EQ(ready(old, 0), 0x62903);
+	EXPECT_EQ(ready(fast, 0), 0x62903);
+	EXPECT_EQ(ready(b, 0), 0x62903);
+	EXPECT_EQ(ask(b, WARM_RESET, PEER_NONE, 0), COMPLETE);
+	peer_expect(fast, &pdu, PEER_ASYNC);
+	EXPECT_EQ(pdu_get(&pdu, LUN), 1ull << 48);
+	EXPECT_EQ(pdu.bhs[36], 5);
+	EXPECT_EQ(ask(b, LUN_RESET, PEER_NONE, 0), COMPLETE); /* nobody had a task */
+	EXPECT_EQ(ready(fast, 0), 0x62903);
+	EXPECT_EQ(ready(old, 0), 0x62903);
+}
+
 /* --- RFC 7144 --- */
 
 static void levels(struct daemon *d)
@@ -474,6 +515,7 @@ static const struct scene_case cases[] = {
 	CASE(a_set_with_a_gap, .ours = true),
 	CASE(a_gap_and_a_reset, .ours = true),
 	CASE(many_functions_at_once, .ours = true),
+	CASE(fast_abort, .args = {"--ram", "32M"}),
 	CASE(warm_reset, .args = {"--ram", "32M"}, .ours = true),
 	CASE(cold_reset, .ours = true),
 	CASE(cold_reset_and_gone, .args = {"--threads", "2"}, .ours = true),

@@ -92,12 +92,16 @@ void read_execute(struct scsi_cmd *c)
 
 /* --- WRITE --- */
 
+/* An EDTL that cuts a block of 4096 bytes at a multiple of 512 changes the block's beginning: initiators that
+ * think in sectors of 512 (libiscsi's suite, ProutReserve.Access*) get a residual overflow, not a failed write. */
+enum { SECTOR = 512 };
+
 void write_prepare(struct scsi_cmd *c)
 {
 	struct scsi_body *b = c->body;
 
 	if (block_range(c, (uint32_t)LU_MAX_TRANSFER >> c->lu->shift, false) &&
-		cmd_wish(c, (uint32_t)b->len, c->lu->block))
+		cmd_wish(c, (uint32_t)b->len, SECTOR))
 		cmd_landing(c, b->off);
 }
 

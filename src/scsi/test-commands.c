@@ -105,6 +105,22 @@ static void test_edtl_shorter_than_the_cdb(void **state)
 	assert_int_equal(rig.last.n_in_iov, 0);
 }
 
+/* Half a block of 4096 bytes, in sectors: its beginning changes, the rest does not. */
+static void test_edtl_cuts_a_block(void **state)
+{
+	fill(2, 2 * 4096);
+	GOOD(OUT(BIG, CDB(0x2a, 0, 0, 0, 0, 1, 0, 0, 2), data, 2 * 4096));
+	fill(3, 4096 + 512);
+	GOOD(OUT(BIG, CDB(0x2a, 0, 0, 0, 0, 1, 0, 0, 2), data, 4096 + 512));
+	assert_int_equal(rig.last.out_full, 2 * 4096);
+	assert_int_equal(rig.last.out_len, 4096 + 512);
+	GOOD(IN(BIG, CDB(0x28, 0, 0, 0, 0, 1, 0, 0, 2), 2 * 4096));
+	assert_memory_equal(rig.in, data, 4096 + 512);
+	fill(2, 2 * 4096);
+	assert_memory_equal(rig.in + 4096 + 512, data + 4096 + 512, 4096 - 512);
+	BAD(OUT(BIG, CDB(0x2a, 0, 0, 0, 0, 1, 0, 0, 1), NULL, 200), 5, 0x0e, 3);
+}
+
 static void test_edtl_longer_than_the_cdb(void **state)
 {
 	fill(4, 10000);
@@ -368,6 +384,7 @@ int main(void)
 		TEST(test_unwritten_reads_zeros),
 		TEST(test_longest_transfer),
 		TEST(test_edtl_shorter_than_the_cdb),
+		TEST(test_edtl_cuts_a_block),
 		TEST(test_edtl_longer_than_the_cdb),
 		TEST(test_direction_bits_that_contradict),
 		TEST(test_addresses_out_of_range),

@@ -15,7 +15,7 @@
  *
  * Operations are asynchronous, embedded in their owner, complete exactly once on the reactor that
  * asked; done may come from inside the call. Offsets and lengths are bytes, multiples of the logical
- * block, inside the size (the caller has checked). Errors in done(): 0, a positive VOL_ end, or -errno. */
+ * block (a commit's length: of 512), inside the size (the caller has checked). Errors in done(): 0, a positive VOL_ end, or -errno. */
 #pragma once
 
 #include <stdbool.h>

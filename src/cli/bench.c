@@ -31,7 +31,7 @@ struct words {
 };
 
 static const struct words defaults = {
-	.rw = "randread", .bs = 4096, .depth = 1, .jobs = 1, .conns = 1, .time_s = 10, .mix = 50};
+	.rw = "randread", .bs = 4096, .depth = 1, .jobs = 1, .time_s = 10, .mix = 50};
 
 /* clang-format off */
 static const struct { const char *name; bool random; int read_percent; } modes[] = {
@@ -44,8 +44,8 @@ static const struct { const char *name; bool random; int read_percent; } modes[]
 	{"--rwmixread", ARG_NUMBER, &(w)->mix, 0, 100, "PERCENT", "reads among a mixture (50)"},                 \
 	{"--bs", ARG_SIZE, &(w)->bs, 512, 16 << 20, "SIZE", "bytes a request (4k)"},                             \
 	{"--iodepth", ARG_NUMBER, &(w)->depth, 1, BERTH_DEPTH_MAX, "N", "requests under way on each connection (1)"}, \
-	{"--numjobs", ARG_NUMBER, &(w)->jobs, 1, JOBS_MAX, "N", "threads (1)"},                                  \
-	{"--connections", ARG_NUMBER, &(w)->conns, 1, CONNS_MAX, "N", "sessions, spread over the threads (one each)"}, \
+	{"--numjobs", ARG_NUMBER, &(w)->jobs, 1, JOBS_MAX, "N", "threads; at most one for each connection (1)"},                                  \
+	{"--connections", ARG_NUMBER, &(w)->conns, 1, CONNS_MAX, "N", "sessions, spread over the threads (one for each)"}, \
 	{"--time", ARG_TIME, &(w)->time_s, 1, 1000000, "S", "how long to measure: seconds, or 5m, 2h (10)"},     \
 	{"--ramp", ARG_TIME, &(w)->ramp_s, 0, 1000000, "S", "how long before, not measured (0)"},                \
 	{"--offset", ARG_SIZE, &(w)->offset, 0, INT64_MAX, "SIZE", "where the region begins (0)"},               \
@@ -88,8 +88,9 @@ static const char *settle(struct bench *b, struct words *w)
 		return "--rw must be read, write, rw, randread, randwrite or randrw";
 	if (w->bs % 512)
 		return "--bs must be a multiple of 512";
-	if (w->conns < w->jobs)
+	if (!w->conns)
 		w->conns = w->jobs;
+	w->jobs = w->jobs < w->conns ? w->jobs : w->conns;
 	if ((w->bs * w->depth * w->conns) >> MEMORY_MAX_SHIFT)
 		return "--bs times --iodepth times --connections is more memory than 64 GiB";
 	b->random = modes[m].random;

@@ -92,8 +92,11 @@ const char *client_label(const struct berth_url *u, char buf[CLIENT_LABEL])
 {
 	bool v6 = strchr(u->host, ':');
 
-	snprintf(buf, CLIENT_LABEL, "iscsi://%s%s%s:%s/%s/%u", v6 ? "[" : "", u->host,
-		v6 ? "]" : "", u->port, u->target, u->lun);
+	int n = snprintf(buf, CLIENT_LABEL, "iscsi://%s%s%s:%s", v6 ? "[" : "", u->host,
+		v6 ? "]" : "", u->port);
+
+	if (*u->target)
+		snprintf(buf + n, (size_t)(CLIENT_LABEL - n), "/%s/%u", u->target, u->lun);
 	return buf;
 }
 

@@ -55,6 +55,9 @@ static int open_file(struct end *e, char *err, size_t err_len)
 	struct stat st;
 	uint64_t len = 0;
 
+	if (!strcmp(e->name, "-")) /* so is written what has no length, and cannot be sought in */
+		return refuse(err, err_len, -EINVAL, e->label,
+			"neither a file nor a block device (a file of this name: ./-)");
 	e->fd = open(e->name, (e->writes ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0666);
 	if (e->fd < 0 || fstat(e->fd, &st) < 0)
 		return refuse(err, err_len, -errno, e->label, NULL);

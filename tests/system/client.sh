@@ -84,6 +84,7 @@ copy_survives_a_kill() {
 	for i in 1 2 3 4 5 6 7 8; do
 		"$BERTH" copy "$DIR/image" "$(cat "$DIR/url")" --iodepth 2 >"$DIR/said" 2>&1 &
 		pid=$!
+		eventually grep -q 'normal login' "$DIR/srv.err"
 		sleep 0.0$((i * 2))
 		kill_and_serve_again
 		wait $pid || rc=$?

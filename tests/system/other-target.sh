@@ -77,10 +77,11 @@ from_there_to_us() {
 	stop srv
 }
 
-# exercise.c speaks TAP of its own: a case that fails is shown.
+# exercise.c speaks TAP of its own: a case that fails is shown. It comes last: tgt frees tasks that were aborted, or whose
+# connection has gone, while its threads still read for them, and what others then get from it is a matter of luck.
 every_call() {
 	local said
-	said=$(timeout 60 "$EXERCISE" "$(cat "$DIR/url")") || { fail "$said"; return 1; }
+	said=$(timeout 60 "$EXERCISE" "iscsi://me%the-secret-of-me@$(cut -c9- "$DIR/url")") || { fail "$said"; return 1; }
 	echo "$said"
 	silent_on "$said" "not ok"
 }
@@ -127,7 +128,7 @@ it "PDUs of 8 KiB" verified --rw randrw --bs 128k --iodepth 4 --pdu 8k
 it "digests" verified --rw randrw --bs 20k --iodepth 8 --digest
 it "copies there and back" copies
 it "from there to us, and back" from_there_to_us
-it "every call of the library" every_call
 it "it is killed under load, and comes back" comes_back
 it "CHAP, both ways" with_chap
+it "every call of the library" every_call
 the_end

@@ -131,6 +131,11 @@ void cmd_end(struct scsi_cmd *c, int end, enum sense machine);
 #include "cdb.tbl"
 #undef CDB
 
+/* inquiry_names - the designators of the unit itself, as VPD 83 begins; at most 64 bytes. Their length. */
+uint32_t inquiry_names(const struct lu *l, uint8_t *p);
+/* vpd_copies - the page of third-party copies (tpc_page.c), as those of inquiry.c. */
+uint32_t vpd_copies(const struct scsi_cmd *c, uint8_t *p);
+
 /* block_range - the CDB's blocks into the body: first inside the unit, not more than `max`, the
  * last inside too. A length of zero is 'to the end' where zero_is_rest. False: the command has its
  * verdict. */

@@ -56,7 +56,7 @@ static void standard(struct scsi_cmd *c)
 	p[2] = 0x06; /* SPC-4 */
 	p[3] = 0x12; /* HISUP: LUNs as in SAM-5; response data format 2 */
 	p[4] = STANDARD_LEN - 5;
-	p[5] = 0x30; /* TPGS: implicit and explicit */
+	p[5] = 0x38; /* TPGS: implicit and explicit; 3PC: copies */
 	p[7] = 0x02; /* CMDQUE */
 	memcpy(p + 8, vendor, 8);
 	memcpy(p + 16, product, 16);
@@ -128,12 +128,18 @@ static uint32_t put_number(uint8_t *p, unsigned type, uint16_t n)
 	return put_id(p, SET_BINARY, OF_PORT, type, 4);
 }
 
+uint32_t inquiry_names(const struct lu *l, uint8_t *p)
+{
+	uint32_t len = put_naa(p, l->uuid);
+
+	return len + put_t10(p + len, l->uuid);
+}
+
 /* Device identification (SPC-4 7.8.6). All ports of a target are one target port group. */
 static uint32_t vpd_identification(const struct scsi_cmd *c, uint8_t *p)
 {
-	uint32_t len = put_naa(p, c->lu->uuid);
+	uint32_t len = inquiry_names(c->lu, p);
 
-	len += put_t10(p + len, c->lu->uuid);
 	len += put_number(p + len, ID_PORT, c->nexus->port);
 	len += put_number(p + len, ID_GROUP, 1);
 	len += put_name(p + len, OF_PORT, c->nexus->target);
@@ -230,6 +236,7 @@ static const struct vpd_page {
 	{0x86, false, vpd_extended},
 	{0x87, false, vpd_mode_policy},
 	{0x88, false, vpd_ports},
+	{0x8f, false, vpd_copies},
 	{0xb0, false, vpd_limits},
 	{0xb1, false, vpd_characteristics},
 	{0xb2, false, vpd_provisioning},

@@ -6,6 +6,7 @@
 #include "attention.h"
 #include "body.h"
 #include "check.h"
+#include "copy_job.h"
 #include "lun.h"
 #include "reserve.h"
 
@@ -34,6 +35,7 @@ void nexus_init(struct nexus *n)
 	list_init(&n->link);
 	list_init(&n->waiting);
 	list_init(&n->spare);
+	list_init(&n->copies);
 	n->lus = NULL;
 	n->n_lus = 0;
 }
@@ -63,6 +65,7 @@ void nexus_leave(struct nexus *n)
 
 	if (!n->lus)
 		return;
+	copy_forget(n);
 	for (unsigned i = 0; i < n->n_lus; i++)
 		if (m->lu[i])
 			reserve_forget(m->lu[i], n);

@@ -9,6 +9,10 @@
 #include "medium.h"
 #include "mode.h"
 #include "sanitize.h"
+#include "token.h"
+
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct list all = {&all, &all}; /* every unit of the process */
 
 /* One level, by peripheral or flat space addressing; anything deeper is nobody's (SAM-5 4.7.6, 4.7.7). A bus other
  * than 0 is one level deeper by the book, but libiscsi (1.19, and QEMU with it) puts the number of a URL into the
@@ -92,14 +96,52 @@ int lu_new(struct lu **lp, const struct lu_params *p)
 		free(l);
 		return r;
 	}
+	pthread_mutex_lock(&all_lock);
+	list_push_back(&all, &l->all);
+	pthread_mutex_unlock(&all_lock);
 	*lp = l;
 	return 0;
+}
+
+static bool has_name(
+	const struct lu *l, unsigned set, unsigned type, const uint8_t *id, uint32_t len)
+{
+	uint8_t names[64];
+	uint32_t n = inquiry_names(l, names);
+
+	for (uint32_t at = 0; at < n; at += 4 + names[at + 3])
+		if ((names[at] & 0x0f) == set && (names[at + 1] & 0x0f) == type &&
+			names[at + 3] == len && memcmp(names + at + 4, id, len) == 0)
+			return true;
+	return false;
+}
+
+struct lu *lu_by_name(
+	const struct lu *near, unsigned set, unsigned type, const uint8_t *id, uint32_t len)
+{
+	struct lu *found = NULL;
+
+	pthread_mutex_lock(&all_lock);
+	list_for_each(node, &all) {
+		struct lu *l = list_entry(node, struct lu, all);
+
+		if (l->host == near->host && has_name(l, set, type, id, len) &&
+			(!found || l == near))
+			found = l;
+	}
+	pthread_mutex_unlock(&all_lock);
+	return found;
 }
 
 struct lu *lu_free(struct lu *l)
 {
 	if (!l)
 		return NULL;
+	check(!l->n_copies);
+	pthread_mutex_lock(&all_lock);
+	list_remove(&l->all);
+	pthread_mutex_unlock(&all_lock);
+	tokens_forget(l);
 	parts_deinit(l);
 	volume_free(l->volume);
 	free(l->target);
@@ -119,7 +161,7 @@ void lu_start(struct lu *l, struct io *io)
 
 bool lu_leave(struct lu *l, struct io *io)
 {
-	return sanitize_leave(l, io);
+	return sanitize_leave(l, io) && !atomic_load(&l->n_copies);
 }
 
 /* SAM-5 6.3.3: a reset ends what RESERVE and PREVENT ALLOW MEDIUM REMOVAL began, and the mode pages

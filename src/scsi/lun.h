@@ -47,12 +47,14 @@ struct lu {
 	uint32_t max_atomic; /* bytes of WRITE ATOMIC; 0: there is no such command */
 	uint8_t uuid[16];
 	struct lu_map *map;
+	struct list all; /* the registry of lun.c */
 	struct scsi_host *host;
 	_Atomic uint32_t state;
 	struct reserve reserve;
 	struct keep keep;
 	struct sanitize *sanitize;
 	_Atomic uint32_t saved_mode; /* LU_ bits as saved by MODE SELECT */
+	_Atomic uint32_t n_copies;   /* copies under way that this unit is part of (copy_job.h) */
 	struct nexus_lu past;	     /* statistics of nexuses that are gone; under map->lock */
 };
 
@@ -76,6 +78,9 @@ static inline void lu_state_set(struct lu *l, uint32_t bits, bool on)
 
 /* lu_at - the unit that this nexus sees at the wire's LUN; NULL: none. */
 struct lu *lu_at(const struct nexus *n, uint64_t lun);
+/* lu_by_name - the unit of the same server, of any target, that this designator of VPD 83 names (its code set,
+ * designator type, and bytes); NULL: none. */
+struct lu *lu_by_name(const struct lu *near, unsigned set, unsigned type, const uint8_t *id, uint32_t len);
 /* lu_sweep - host->sweep(), or what that comes to without a host: done at once, from inside. */
 int lu_sweep(struct scsi_sweep *s);
 

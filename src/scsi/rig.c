@@ -77,9 +77,20 @@ bool rig_turn(struct rig *r)
 	return true;
 }
 
+static void rig_random(struct io *io, void *buf, size_t len)
+{
+	static uint8_t next;
+
+	for (size_t i = 0; i < len; i++)
+		((uint8_t *)buf)[i] = next++ * 151 + 7;
+}
+
+static const struct io_ops io_ops = {.name = "rig", .random = rig_random};
+
 void rig_init(struct rig *r)
 {
 	memset(r, 0, sizeof(*r));
+	r->io.ops = &io_ops;
 	list_init(&r->io.deferred);
 	lu_map_init(&r->map);
 	nexus_init(&r->nexus);
@@ -123,7 +134,8 @@ struct lu *rig_unit(struct rig *r, const struct rig_unit *u)
 		.store = u->store,
 		.record = u->record,
 		.record_len = u->record_len,
-		.uuid = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+		.uuid = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+			(uint8_t)(15 + u->lun / 256), (uint8_t)(16 + u->lun)}};
 	struct lu *l = NULL;
 
 	check(arena_new(&vp.arena, &ap) == 0);
@@ -219,7 +231,7 @@ void rig_finish(struct rig *r, struct scsi_cmd *c)
 	scsi_execute(c);
 	while (c->state != SCSI_DONE)
 		check(rig_turn(r));
-	while (rig_turn(r))
+	while (!r->stop_turns && rig_turn(r))
 		;
 	check(r->n_done == before + 1);
 	check((c->status == SCSI_CHECK_CONDITION) == (c->sense_len > 0));
@@ -227,6 +239,8 @@ void rig_finish(struct rig *r, struct scsi_cmd *c)
 	take_in(r, c);
 	r->last = *c;
 	scsi_release(c);
+	if (r->stop_turns)
+		return;
 	while (rig_turn(r))
 		;
 	rig_check(r);

@@ -20,6 +20,7 @@ struct rig {
 	struct nexus nexus, other; /* two of them */
 	bool as_other;		   /* commands to come are the other one's */
 	bool stop_clock;	   /* timers do not come */
+	bool stop_turns;	   /* a command that needs no turn of the reactor gets none: others stand still */
 	struct quota quota;
 	bool line_policy; /* of commands to come */
 	uint8_t attr;

@@ -104,6 +104,7 @@ struct nexus {
 	struct nexus_lu *lus;     /* by LUN */
 	unsigned n_lus;
 	struct list waiting;      /* commands whose landing waits for pages, oldest first */
+	struct list copies;       /* what it has asked to be copied, oldest first (copy_job.h) */
 	struct list spare;        /* bodies of ended commands: a READ or WRITE allocates nothing */
 };
 void nexus_init(struct nexus *n);   /* SCSI's own fields only; no unit attention is raised */

@@ -24,6 +24,8 @@ static void put_field(uint8_t *p, const struct sense_data *s)
 	p[0] = 0x80;
 	if (s->field == FIELD_CDB)
 		p[0] |= 0x40;
+	if (s->field == FIELD_SEGMENT)
+		p[0] |= 0x20; /* SD: counted from the segment descriptor's first byte */
 	if (s->field != FIELD_PROGRESS && s->bit >= 0)
 		p[0] |= 0x08 | (uint8_t)s->bit;
 	put_be16(p + 1, s->byte);
@@ -42,6 +44,8 @@ static size_t encode_fixed(const struct sense_data *s, uint8_t *out)
 		put_be32(out + 3, (uint32_t)s->info);
 	}
 	out[7] = SENSE_FIXED_LEN - 8;
+	if (s->has_specific)
+		put_be32(out + 8, s->specific);
 	out[12] = k->asc;
 	out[13] = k->ascq;
 	if (s->field != FIELD_NONE)
@@ -67,6 +71,12 @@ static size_t encode_descriptors(const struct sense_data *s, uint8_t *out)
 		put_be64(out + len + 4, s->info);
 		len += 12;
 	}
+	if (s->has_specific) {
+		out[len] = 0x01;
+		out[len + 1] = 0x0a;
+		put_be64(out + len + 4, s->specific);
+		len += 12;
+	}
 	if (s->field != FIELD_NONE) {
 		out[len] = 0x02;
 		out[len + 1] = 0x06;
@@ -89,7 +99,7 @@ const char *sense_text(enum sense why)
 	return conditions[why].text;
 }
 
-static void command_fails(struct scsi_cmd *c, const struct sense_data *s)
+void sense_put(struct scsi_cmd *c, const struct sense_data *s)
 {
 	c->status = SCSI_CHECK_CONDITION;
 	c->sense_len = (uint8_t)sense_encode(s, c->lu && lu_state(c->lu) & LU_D_SENSE, c->sense);
@@ -97,34 +107,33 @@ static void command_fails(struct scsi_cmd *c, const struct sense_data *s)
 
 void sense_set(struct scsi_cmd *c, enum sense why)
 {
-	command_fails(c, &(struct sense_data){.why = why});
+	sense_put(c, &(struct sense_data){.why = why});
 }
 
 void sense_info(struct scsi_cmd *c, enum sense why, uint64_t info)
 {
-	command_fails(c, &(struct sense_data){.why = why, .has_info = true, .info = info});
+	sense_put(c, &(struct sense_data){.why = why, .has_info = true, .info = info});
 }
 
 void sense_progress(struct scsi_cmd *c, enum sense why, uint16_t progress)
 {
-	command_fails(
-		c, &(struct sense_data){.why = why, .field = FIELD_PROGRESS, .byte = progress});
+	sense_put(c, &(struct sense_data){.why = why, .field = FIELD_PROGRESS, .byte = progress});
 }
 
 void sense_cdb(struct scsi_cmd *c, unsigned byte, int bit)
 {
-	command_fails(c, &(struct sense_data){.why = SENSE_INVALID_FIELD_IN_CDB,
-				 .field = FIELD_CDB,
-				 .byte = (uint16_t)byte,
-				 .bit = bit});
+	sense_put(c, &(struct sense_data){.why = SENSE_INVALID_FIELD_IN_CDB,
+			     .field = FIELD_CDB,
+			     .byte = (uint16_t)byte,
+			     .bit = bit});
 }
 
 void sense_list(struct scsi_cmd *c, unsigned byte, int bit)
 {
-	command_fails(c, &(struct sense_data){.why = SENSE_INVALID_FIELD_IN_PARAMETERS,
-				 .field = FIELD_LIST,
-				 .byte = (uint16_t)byte,
-				 .bit = bit});
+	sense_put(c, &(struct sense_data){.why = SENSE_INVALID_FIELD_IN_PARAMETERS,
+			     .field = FIELD_LIST,
+			     .byte = (uint16_t)byte,
+			     .bit = bit});
 }
 
 uint32_t sense_code(enum sense why)

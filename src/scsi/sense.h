@@ -18,6 +18,7 @@ enum sense_key {
 	KEY_ILLEGAL_REQUEST = 0x5,
 	KEY_UNIT_ATTENTION = 0x6,
 	KEY_DATA_PROTECT = 0x7,
+	KEY_COPY_ABORTED = 0xa,
 	KEY_ABORTED_COMMAND = 0xb,
 	KEY_MISCOMPARE = 0xe,
 };
@@ -26,8 +27,10 @@ struct sense_data {
 	enum sense why;
 	bool has_info; /* INFORMATION (SPC-4 4.5.2.2) */
 	uint64_t info;
-	/* sense key specific (4.5.2.4.2, 4.5.2.4.4) */
-	enum { FIELD_NONE, FIELD_CDB, FIELD_LIST, FIELD_PROGRESS } field;
+	bool has_specific; /* COMMAND-SPECIFIC INFORMATION (4.5.2.3) */
+	uint32_t specific;
+	/* sense key specific (4.5.2.4.2, 4.5.2.4.4, 4.5.2.4.5) */
+	enum { FIELD_NONE, FIELD_CDB, FIELD_LIST, FIELD_SEGMENT, FIELD_PROGRESS } field;
 	uint16_t byte; /* or progress, in 65536ths */
 	int bit;       /* -1: the whole byte, or a field that starts with it */
 };
@@ -42,6 +45,7 @@ const char *sense_text(enum sense why);
 uint32_t sense_code(enum sense why);
 
 /* The command ends with CHECK CONDITION ... */
+void sense_put(struct scsi_cmd *c, const struct sense_data *s);
 void sense_set(struct scsi_cmd *c, enum sense why);
 void sense_info(struct scsi_cmd *c, enum sense why, uint64_t info);
 void sense_progress(struct scsi_cmd *c, enum sense why, uint16_t progress);

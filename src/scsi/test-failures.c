@@ -28,6 +28,7 @@ static struct {
 	int end;          /* of the next operations */
 	uint64_t bad;     /* where they say that it was; 0: they do not */
 	bool hold;        /* they wait for finish() */
+	bool source;      /* it was the reading of a copy that failed */
 	bool cancel_ends; /* volume_cancel() ends the held one from inside */
 	struct vol_op *held;
 	unsigned n_ops, n_cancels, n_bases;
@@ -157,6 +158,11 @@ void volume_zero(struct vol_op *op, bool unmap)
 }
 void volume_same(struct vol_op *op, const void *block)
 {
+	operation(op);
+}
+void volume_copy(struct vol_op *op, struct volume *from, uint64_t from_off)
+{
+	op->source = fake.source;
 	operation(op);
 }
 void volume_flush(struct vol_op *op)

@@ -7,7 +7,7 @@ static void test_standard_inquiry(void **state)
 {
 	GOOD(IN(DISK, CDB(0x12, 0, 0, 1, 4), 260));
 	assert_int_equal(rig.in_len, 96);
-	assert_memory_equal(rig.in, ((uint8_t[]){0, 0, 6, 0x12, 91, 0x30, 0, 2}), 8);
+	assert_memory_equal(rig.in, ((uint8_t[]){0, 0, 6, 0x12, 91, 0x38, 0, 2}), 8);
 	assert_memory_equal(rig.in + 8, "BERTH   VIRTUAL-DISK    ", 24);
 	assert_memory_equal(
 		rig.in + 58, ((uint8_t[]){0, 0xa0, 4, 0x60, 4, 0xc0, 9, 0x60, 0, 0}), 10);
@@ -28,8 +28,8 @@ static void test_vpd_pages(void **state)
 
 	VPD(DISK, 0x00);
 	assert_memory_equal(rig.in,
-		((uint8_t[]){0, 0, 0, 10, 0, 0x80, 0x83, 0x85, 0x86, 0x87, 0x88, 0xb0, 0xb1, 0xb2}),
-		14);
+		((uint8_t[]){0, 0, 0, 11, 0, 0x80, 0x83, 0x85, 0x86, 0x87, 0x88, 0x8f, 0xb0, 0xb1, 0xb2}),
+		15);
 	n = rig.in_len - 4;
 	memcpy(known, rig.in + 4, n);
 	for (unsigned i = 0; i < n; i++) {

@@ -124,6 +124,9 @@ void cmd_done(struct scsi_cmd *c);
  * machine's error for this kind of command (an unreadable or an unwritable medium). */
 void cmd_end(struct scsi_cmd *c, int end, enum sense machine);
 
+/* sense_of_write - how a write is told that the machine could not carry it out. */
+enum sense sense_of_write(int error);
+
 /* --- handlers, named in cdb.tbl --- */
 #define CDB(e, nm, o, s, p, x, ...)                                                                \
 	void p(struct scsi_cmd *);                                                                 \

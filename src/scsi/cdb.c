@@ -212,6 +212,32 @@ static bool in_the_way(struct scsi_cmd *c, uint32_t state)
 	return true;
 }
 
+static bool is_write(const struct scsi_opcode *row)
+{
+	return row->data == CDB_OUT && row->conflict == CONFLICT_WRITE && !row->on_ro;
+}
+
+/* What was acknowledged could not be written back, and is tried again: the next write of each nexus is told of it
+ * instead of being carried out, once (SPC-4 4.5.7). A flush finds out by itself. */
+static bool tell_fault(struct scsi_cmd *c)
+{
+	struct nexus_lu *mine;
+	uint32_t n;
+	int error;
+
+	if (c->lu->lun >= c->nexus->n_lus)
+		return false;
+	mine = &c->nexus->lus[c->lu->lun];
+	if (likely(volume_faults(c->lu->volume) == mine->faults_seen))
+		return false;
+	n = volume_fault(c->lu->volume, &error);
+	mine->faults_seen = n;
+	if (!error)
+		return false; /* it is well again: all of it is there */
+	sense_deferred(c, sense_of_write(error));
+	return true;
+}
+
 /* The order is SAM-5's and SPC-4's: a unit attention before all else (SAM-5 5.14), then a
  * reservation (5.3.1), then what the CDB was found to lack at arrival, then the state of the unit.
  * Unit attentions are reported nowhere else. */
@@ -238,7 +264,7 @@ bool cdb_check_state(struct scsi_cmd *c)
 		c->sense_len = 0;
 		return false;
 	}
-	if (c->status != SCSI_GOOD)
+	if (c->status != SCSI_GOOD || (unlikely(state & ~LU_RESERVED) && !in_the_way(c, state)))
 		return false;
-	return likely(!(state & ~LU_RESERVED)) || in_the_way(c, state);
+	return !row || !is_write(row) || !tell_fault(c);
 }

@@ -234,6 +234,13 @@ static void where_it_failed(struct scsi_cmd *c, enum sense machine)
 		sense_set(c, machine);
 }
 
+enum sense sense_of_write(int error)
+{
+	bool no_space = error == -ENOSPC || error == -EDQUOT || error == -EFBIG;
+
+	return no_space ? SENSE_SPACE_ALLOCATION_FAILED : SENSE_WRITE_ERROR;
+}
+
 void cmd_end(struct scsi_cmd *c, int end, enum sense machine)
 {
 	switch (end) {
@@ -252,7 +259,7 @@ void cmd_end(struct scsi_cmd *c, int end, enum sense machine)
 	case -ENOSPC:
 	case -EDQUOT:
 	case -EFBIG:
-		sense_set(c, SENSE_SPACE_ALLOCATION_FAILED);
+		sense_set(c, sense_of_write(end));
 		break;
 	case -EROFS:
 		sense_set(c, SENSE_WRITE_PROTECTED);

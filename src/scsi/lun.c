@@ -90,6 +90,9 @@ int lu_new(struct lu **lp, const struct lu_params *p)
 	l->max_atomic = info ? (uint32_t)MIN(info->max_atomic, LU_MAX_TRANSFER) : LU_MAX_ATOMIC_RAM;
 	memcpy(l->uuid, p->uuid, sizeof(l->uuid));
 	l->host = p->host;
+	l->default_mode = volume_write_back(p->volume) ? LU_WCE : 0;
+	atomic_init(&l->saved_mode, l->default_mode);
+	mode_reset(l);
 	r = parts_init(l, p);
 	if (r) { /* the volume, and the store, stay the caller's */
 		free(l->target);
@@ -156,7 +159,13 @@ struct volume *lu_volume(const struct lu *l)
 
 void lu_start(struct lu *l, struct io *io)
 {
+	volume_start(l->volume, io);
 	sanitize_resume(l, io);
+}
+
+bool lu_quiet(struct lu *l, struct io *io)
+{
+	return volume_leave(l->volume, io);
 }
 
 bool lu_leave(struct lu *l, struct io *io)

@@ -29,6 +29,7 @@ enum lu_state {
 	/* Those do not stand in the way of a command: */
 	LU_D_SENSE = 1 << 16, /* descriptor format sense data */
 	LU_TAS = 1 << 17,     /* TASK ABORTED status */
+	LU_WCE = 1 << 18,     /* the volume writes back (mode.c keeps it so) */
 };
 enum {
 	LU_IN_THE_WAY = LU_STOPPED | LU_EJECTED | LU_PROTECTED | LU_RESERVED | LU_SANITIZING |
@@ -55,6 +56,7 @@ struct lu {
 	struct sanitize *sanitize;
 	_Atomic uint32_t saved_mode; /* LU_ bits as saved by MODE SELECT */
 	_Atomic uint32_t n_copies;   /* copies under way that this unit is part of (copy_job.h) */
+	uint32_t default_mode;	     /* without it */
 	struct nexus_lu past;	     /* statistics of nexuses that are gone; under map->lock */
 };
 

@@ -14,7 +14,8 @@ static void fill_recovery(uint8_t *p) {}
 /* SPC-4 7.5.13: limits of buses that can disconnect. */
 static void fill_disconnect(uint8_t *p) {}
 
-/* SBC-3 6.4.5. WCE is 0: a write is acknowledged when it is as durable as the unit makes it. */
+/* SBC-3 6.4.5. WCE is 0 where a write is acknowledged when it is as durable as the unit makes it, 1 where
+ * it is in memory that outlives this program but no power cut. */
 static void fill_caching(uint8_t *p) {}
 
 /* SPC-4 7.5.10 */
@@ -40,12 +41,12 @@ static const struct {
 	uint8_t code, byte, mask;
 	uint32_t bit;
 } changeable[] = {
-	{0x0a, 2, 0x04, LU_D_SENSE},
-	{0x0a, 4, 0x08, LU_PROTECTED}, /* SWP */
+	{0x0a, 2, 0x04, LU_D_SENSE}, {0x0a, 4, 0x08, LU_PROTECTED}, /* SWP */
 	{0x0a, 5, 0x40, LU_TAS},
+	{0x08, 2, 0x04, LU_WCE}, /* the last: older records end before it */
 };
 
-enum { MODE_BITS = LU_D_SENSE | LU_PROTECTED | LU_TAS };
+enum { MODE_BITS = LU_D_SENSE | LU_PROTECTED | LU_TAS | LU_WCE };
 
 const struct mode_page *mode_page(unsigned i)
 {
@@ -60,9 +61,9 @@ static uint32_t values_of(const struct lu *l, enum mode_values v)
 	case MODE_SAVED:
 		return atomic_load(&l->saved_mode);
 	case MODE_CHANGEABLE:
-		return MODE_BITS;
+		return volume_can_write_back(l->volume) ? MODE_BITS : MODE_BITS & ~LU_WCE;
 	default:
-		return 0;
+		return l->default_mode;
 	}
 }
 
@@ -108,6 +109,15 @@ void mode_reset(struct lu *l)
 
 	lu_state_set(l, MODE_BITS & ~saved, false);
 	lu_state_set(l, saved, true);
+	mode_apply(l);
+}
+
+void mode_apply(struct lu *l)
+{
+	bool on = lu_state(l) & LU_WCE;
+
+	if (on != volume_write_back(l->volume))
+		volume_set_write_back(l->volume, on);
 }
 
 /* Kept as a byte a row of `changeable`, so that the order of the LU_ bits is free. */
@@ -115,7 +125,7 @@ size_t mode_encode(struct lu *l, uint8_t *p, size_t room)
 {
 	uint32_t saved = atomic_load(&l->saved_mode);
 
-	if (!saved)
+	if (saved == l->default_mode)
 		return 0;
 	check(room >= ARRAY_LEN(changeable));
 	for (unsigned i = 0; i < ARRAY_LEN(changeable); i++)
@@ -127,10 +137,14 @@ bool mode_decode(struct lu *l, const uint8_t *p, size_t len)
 {
 	uint32_t saved = 0;
 
-	if (len != ARRAY_LEN(changeable))
+	if (len > ARRAY_LEN(changeable))
 		return false;
 	for (unsigned i = 0; i < ARRAY_LEN(changeable); i++)
-		saved |= p[i] ? changeable[i].bit : 0;
+		saved |= i >= len ? l->default_mode & changeable[i].bit
+			 : p[i]   ? changeable[i].bit
+				  : 0;
+	if (!volume_can_write_back(l->volume))
+		saved &= ~LU_WCE;
 	atomic_store(&l->saved_mode, saved);
 	mode_reset(l);
 	return true;

@@ -24,5 +24,6 @@ uint32_t mode_take(const struct mode_page *m, const uint8_t *p);
 uint32_t mode_bits(const struct mode_page *m); /* the LU_ bits it has */
 
 void mode_reset(struct lu *l); /* current values as saved */
+void mode_apply(struct lu *l); /* the volume does what they say */
 size_t mode_encode(struct lu *l, uint8_t *p, size_t room);
 bool mode_decode(struct lu *l, const uint8_t *p, size_t len);

@@ -81,6 +81,7 @@ void lu_map_add(struct lu_map *m, struct lu *l); /* at its LUN; before any nexus
 /* What a nexus and a unit have with each other. */
 struct nexus_lu {
 	_Atomic uint32_t attentions; /* pending unit attentions, a bit each (attention.tbl); any thread */
+	uint32_t faults_seen;        /* of writing back: told to a write of this nexus (its reactor's) */
 	bool prevents;               /* PREVENT ALLOW MEDIUM REMOVAL; under lu_map.lock */
 	/* For LOG SENSE: written by the nexus's reactor alone, read by all. */
 	uint64_t n_reads, n_writes, blocks_read, blocks_written;
@@ -233,6 +234,8 @@ struct lu *lu_free(struct lu *l); /* no command may be under way; lu_leave() has
 struct volume *lu_volume(const struct lu *l);
 /* lu_start - on one reactor, before the first command: goes on with what a restart interrupted. */
 void lu_start(struct lu *l, struct io *io);
+/* lu_quiet - the same for writing back, when nothing else runs. */
+bool lu_quiet(struct lu *l, struct io *io);
 /* lu_leave - the server stops; on each reactor, again until true: nothing of the unit runs here. */
 bool lu_leave(struct lu *l, struct io *io);
 /* lu_reset - LOGICAL UNIT RESET, or a target reset, on any reactor: commands prepared before it no longer commit, every nexus gets

@@ -131,6 +131,25 @@ static bool check_list(struct scsi_cmd *c, uint32_t *seenp, uint32_t *wantp)
 	return check_descriptor(c, head, len, wide) && check_pages(c, head + len, seenp, wantp);
 }
 
+static void select_end(struct scsi_cmd *c)
+{
+	if (c->cdb[1] & SELECT_SAVE)
+		cmd_keep(c);
+	else
+		cmd_done(c);
+}
+
+/* Without a write cache all that was acknowledged is on the medium. */
+static void flushed(struct vol_op *op, int end)
+{
+	struct scsi_cmd *c = cmd_of(op);
+
+	if (end)
+		cmd_end(c, end, SENSE_WRITE_ERROR);
+	else
+		select_end(c);
+}
+
 void select_execute(struct scsi_cmd *c)
 {
 	struct lu *l = c->lu;
@@ -144,11 +163,13 @@ void select_execute(struct scsi_cmd *c)
 	lu_state_set(l, want, true);
 	if ((before ^ want) & seen)
 		attention_raise_all(l, ATTENTION_MODE, c->nexus);
-	if (!(c->cdb[1] & SELECT_SAVE)) {
-		cmd_done(c);
-		return;
+	if (c->cdb[1] & SELECT_SAVE) {
+		atomic_fetch_and(&l->saved_mode, ~(seen & ~want));
+		atomic_fetch_or(&l->saved_mode, want);
 	}
-	atomic_fetch_and(&l->saved_mode, ~(seen & ~want));
-	atomic_fetch_or(&l->saved_mode, want);
-	cmd_keep(c);
+	mode_apply(l);
+	if (before & seen & ~want & LU_WCE)
+		volume_flush(cmd_op(c, 0, volume_size(l->volume), flushed));
+	else
+		select_end(c);
 }

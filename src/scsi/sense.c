@@ -37,7 +37,7 @@ static size_t encode_fixed(const struct sense_data *s, uint8_t *out)
 	const struct condition *k = &conditions[s->why];
 
 	memset(out, 0, SENSE_FIXED_LEN);
-	out[0] = 0x70;
+	out[0] = s->deferred ? 0x71 : 0x70;
 	out[2] = k->key;
 	if (s->has_info && s->info <= UINT32_MAX) {
 		out[0] |= 0x80;
@@ -60,7 +60,7 @@ static size_t encode_descriptors(const struct sense_data *s, uint8_t *out)
 	size_t len = 8;
 
 	memset(out, 0, SCSI_SENSE_MAX);
-	out[0] = 0x72;
+	out[0] = s->deferred ? 0x73 : 0x72;
 	out[1] = k->key;
 	out[2] = k->asc;
 	out[3] = k->ascq;
@@ -108,6 +108,11 @@ void sense_put(struct scsi_cmd *c, const struct sense_data *s)
 void sense_set(struct scsi_cmd *c, enum sense why)
 {
 	sense_put(c, &(struct sense_data){.why = why});
+}
+
+void sense_deferred(struct scsi_cmd *c, enum sense why)
+{
+	sense_put(c, &(struct sense_data){.why = why, .deferred = true});
 }
 
 void sense_info(struct scsi_cmd *c, enum sense why, uint64_t info)

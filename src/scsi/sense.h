@@ -25,6 +25,7 @@ enum sense_key {
 
 struct sense_data {
 	enum sense why;
+	bool deferred; /* of a command that was acknowledged (SPC-4 4.5.7) */
 	bool has_info; /* INFORMATION (SPC-4 4.5.2.2) */
 	uint64_t info;
 	bool has_specific; /* COMMAND-SPECIFIC INFORMATION (4.5.2.3) */
@@ -47,6 +48,8 @@ uint32_t sense_code(enum sense why);
 /* The command ends with CHECK CONDITION ... */
 void sense_put(struct scsi_cmd *c, const struct sense_data *s);
 void sense_set(struct scsi_cmd *c, enum sense why);
+/* ... and the condition is that of an earlier one: this one was not carried out. */
+void sense_deferred(struct scsi_cmd *c, enum sense why);
 void sense_info(struct scsi_cmd *c, enum sense why, uint64_t info);
 void sense_progress(struct scsi_cmd *c, enum sense why, uint16_t progress);
 /* ... INVALID FIELD IN CDB, or IN PARAMETER LIST, with the field pointer; bit -1: none. */

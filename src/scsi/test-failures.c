@@ -34,6 +34,9 @@ static struct {
 	unsigned n_ops, n_cancels, n_bases;
 	bool durable;        /* the last op's */
 	unsigned fail_alloc; /* so many allocations fail */
+	bool can_back, back; /* write-back */
+	uint32_t n_faults;   /* of it */
+	int fault;
 } fake;
 
 void *__real_malloc(size_t n);
@@ -100,6 +103,32 @@ uint32_t volume_gen(const struct volume *v)
 void volume_gen_next(struct volume *v)
 {
 	v->gen++;
+}
+bool volume_can_write_back(const struct volume *v)
+{
+	return fake.can_back;
+}
+bool volume_write_back(const struct volume *v)
+{
+	return fake.back;
+}
+void volume_set_write_back(struct volume *v, bool on)
+{
+	fake.back = on;
+}
+uint32_t volume_fault(const struct volume *v, int *errorp)
+{
+	*errorp = fake.fault;
+	return fake.n_faults;
+}
+uint32_t volume_faults(const struct volume *v)
+{
+	return fake.n_faults;
+}
+void volume_start(struct volume *v, struct io *io) {}
+bool volume_leave(struct volume *v, struct io *io)
+{
+	return true;
 }
 
 static void finish(int end)
@@ -726,6 +755,76 @@ static void test_units_that_cannot_be(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+enum { CACHED = 9 };
+
+static void cached_unit(void)
+{
+	fake.can_back = fake.back = true;
+	rig_unit(&rig, &(struct rig_unit){.lun = CACHED, .size = 1 << 20, .block = 512});
+	NONE(CACHED, CDB(0)); /* it is new */
+}
+
+static uint8_t wce(unsigned values)
+{
+	GOOD(IN(CACHED, CDB(0x1a, 0x08, (uint8_t)(values << 6 | 8), 0, 64), 64));
+	return rig.in[4 + 2] & 0x04;
+}
+
+static void select_wce(bool on)
+{
+	uint8_t list[24] = {[4] = 8, [5] = 18, [6] = on ? 4 : 0};
+
+	OUT(CACHED, CDB(0x15, 0x10, 0, 0, sizeof(list)), list, sizeof(list));
+}
+
+static void test_write_cache_is_a_mode(void **state)
+{
+	unsigned n;
+
+	cached_unit();
+	assert_true(wce(0) && wce(1) && wce(2));
+	n = fake.n_ops;
+	select_wce(false);
+	assert_int_equal(rig.last.status, SCSI_GOOD);
+	assert_false(fake.back);
+	assert_int_equal(fake.n_ops, n + 1); /* what was acknowledged is flushed */
+	assert_true(!wce(0) && wce(2));
+	select_wce(true);
+	assert_true(fake.back && wce(0));
+	assert_int_equal(fake.n_ops, n + 1);
+	select_wce(false);
+	lu_reset(rig.map.lu[CACHED]); /* as saved */
+	assert_true(fake.back);
+	NONE(CACHED, CDB(0));
+	fake.end = -EIO;
+	select_wce(false);
+	assert_int_equal(rig.last.status, SCSI_CHECK_CONDITION);
+}
+
+static void test_without_a_write_cache_there_is_none(void **state)
+{
+	GOOD(IN(DISK, CDB(0x1a, 0x08, 0x48, 0, 64), 64));
+	assert_int_equal(rig.in[4 + 2] & 0x04, 0); /* not changeable */
+}
+
+static void test_failed_write_back_is_told_once(void **state)
+{
+	cached_unit();
+	GOOD(OUT(CACHED, CDB(0x2a, 0, 0, 0, 0, 8, 0, 0, 1), data, 512));
+	fake.n_faults = 1;
+	fake.fault = -ENOSPC;
+	GOOD(IN(CACHED, CDB(0x28, 0, 0, 0, 0, 8, 0, 0, 1), 512)); /* reads know nothing of it */
+	BAD(OUT(CACHED, CDB(0x2a, 0, 0, 0, 0, 8, 0, 0, 1), data, 512), 7, 0x27, 7);
+	assert_int_equal(rig.last.sense[0], 0x71);
+	GOOD(OUT(CACHED, CDB(0x2a, 0, 0, 0, 0, 8, 0, 0, 1), data, 512));
+	fake.n_faults = 2;
+	fake.fault = -EIO;
+	BAD(OUT(CACHED, CDB(0x2a, 0, 0, 0, 0, 8, 0, 0, 1), data, 512), 3, 0x0c, 0);
+	fake.n_faults = 3;
+	fake.fault = 0; /* well again before anybody asked */
+	GOOD(OUT(CACHED, CDB(0x2a, 0, 0, 0, 0, 8, 0, 0, 1), data, 512));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -735,6 +834,9 @@ int main(void)
 		TEST(test_a_stop_that_cannot_flush_does_not_stop),
 		TEST(test_unmap_stops_at_the_first_error),
 		TEST(test_fua_asks_for_durable),
+		TEST(test_write_cache_is_a_mode),
+		TEST(test_without_a_write_cache_there_is_none),
+		TEST(test_failed_write_back_is_told_once),
 		TEST(test_base_is_fetched_for_partial_pages),
 		TEST(test_no_memory),
 		TEST(test_fast_path_allocates_nothing),

@@ -88,13 +88,12 @@ static uint64_t next_bit(const uint64_t *words, uint64_t i, uint64_t n)
 uint64_t lines_next(const struct lines *l, uint64_t leaf)
 {
 	while (leaf < l->n_leaves) {
-		uint64_t end = MIN(round_down(leaf, 64) + 64, l->n_leaves), word;
+		uint64_t word = leaf / 64, end = MIN((word + 1) * 64, l->n_leaves);
 
 		leaf = next_bit(l->some, leaf, end);
 		if (leaf < end)
 			return leaf;
-		word = next_bit(l->more, leaf / 64, n_some(l));
-		leaf = word * 64;
+		leaf = next_bit(l->more, word + 1, n_some(l)) * 64;
 	}
 	return LINES_NONE;
 }

@@ -155,8 +155,11 @@ bool volume_write_back(const struct volume *v)
 
 void volume_set_write_back(struct volume *v, bool on)
 {
-	if (v->writer)
-		__atomic_store_n(&v->writer->on, on, __ATOMIC_RELEASE);
+	if (!v->writer)
+		return;
+	__atomic_store_n(&v->writer->on, on, __ATOMIC_RELEASE);
+	if (!on)
+		writer_press(v->writer); /* nobody will ask for a flush any more */
 }
 
 uint64_t volume_unclean_bytes(const struct volume *v)
@@ -171,10 +174,21 @@ uint32_t volume_fault(const struct volume *v, int *errorp)
 	return v->writer ? __atomic_load_n(&v->writer->n_faults, __ATOMIC_RELAXED) : 0;
 }
 
+uint32_t volume_faults(const struct volume *v)
+{
+	return v->writer ? __atomic_load_n(&v->writer->n_faults, __ATOMIC_RELAXED) : 0;
+}
+
 void volume_start(struct volume *v, struct io *io)
 {
 	if (v->writer && volume_unclean_bytes(v))
 		writer_kick(v->writer, io);
+}
+
+void volume_give_up(struct volume *v)
+{
+	if (v->writer)
+		writer_give_up(v->writer);
 }
 
 bool volume_leave(struct volume *v, struct io *io)

@@ -71,6 +71,7 @@ void volume_set_write_back(struct volume *v, bool on);
 uint64_t volume_unclean_bytes(const struct volume *v); /* acknowledged and perhaps not on the disk */
 /* volume_fault - how often writing back has begun to fail; *errorp: -errno now, 0: it is well. */
 uint32_t volume_fault(const struct volume *v, int *errorp);
+uint32_t volume_faults(const struct volume *v); /* the number alone */
 /* volume_adopt - before the first operation: the ledger says that this page, a reference, is of this
  * volume. False: there is a newer one. volume_stamp - the image is as it is by our doing. volume_start - on one
  * reactor: writing back begins. volume_leave - the server stops; on each reactor, again until true. */
@@ -78,6 +79,8 @@ bool volume_adopt(struct volume *v, uint32_t page);
 void volume_stamp(struct volume *v);
 void volume_start(struct volume *v, struct io *io);
 bool volume_leave(struct volume *v, struct io *io);
+/* volume_give_up - what is being flushed ends with -ECANCELED, and nothing more is begun: the rest stays in memory. */
+void volume_give_up(struct volume *v);
 
 /* volume_make_room - n pages of the arena are to be open: cached pages give way. Best effort; any thread. */
 void volume_make_room(struct volume *v, uint32_t n);

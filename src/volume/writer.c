@@ -302,6 +302,11 @@ static unsigned walk(struct writer *w, uint64_t *posp, uint64_t end, uint32_t *n
 
 /* --- background --- */
 
+static bool given_up(const struct writer *w)
+{
+	return __atomic_load_n(&w->given_up, __ATOMIC_RELAXED);
+}
+
 static bool waited_for(const struct writer *w)
 {
 	return __atomic_load_n(&w->n_waits, __ATOMIC_SEQ_CST) ||
@@ -312,7 +317,7 @@ static bool wants_write(struct writer *w)
 {
 	uint64_t dirty = n_dirty(w);
 
-	if (!dirty || io_now(w->io) < w->retry_ns)
+	if (!dirty || given_up(w) || io_now(w->io) < w->retry_ns)
 		return false;
 	if (w->cycle || waited_for(w))
 		return true;
@@ -327,7 +332,7 @@ static bool wants_sync(struct writer *w)
 {
 	uint64_t n = written(w);
 
-	if (!n || io_now(w->io) < w->retry_ns)
+	if (!n || given_up(w) || io_now(w->io) < w->retry_ns)
 		return false;
 	if (n >= w->limit / 8)
 		return true;
@@ -561,8 +566,8 @@ static void drain(struct writer *w)
 		pass_again(w);
 		return;
 	}
-	if (w->batch_error)
-		end_batch(w, w->batch_error);
+	if (w->batch_error || given_up(w))
+		end_batch(w, w->batch_error ? w->batch_error : -ECANCELED);
 	else if (written(w))
 		begin_sync(w);
 	else
@@ -591,7 +596,9 @@ static bool step(struct writer *w, bool *laterp)
 		idle(w);
 		break;
 	case WRITER_PASS:
-		if (pass(w, laterp))
+		if (given_up(w))
+			end_batch(w, -ECANCELED);
+		else if (pass(w, laterp))
 			w->state = WRITER_DRAIN;
 		break;
 	case WRITER_DRAIN:
@@ -664,6 +671,12 @@ void writer_flush(struct vol_work *work, uint64_t first, uint64_t end)
 	list_push_back(&w->flushes, &work->link);
 	pthread_mutex_unlock(&w->lock);
 	writer_kick(w, work->op->io);
+}
+
+void writer_give_up(struct writer *w)
+{
+	__atomic_store_n(&w->given_up, true, __ATOMIC_RELAXED);
+	writer_kick(w, NULL);
 }
 
 bool writer_leave(struct writer *w, struct io *io)

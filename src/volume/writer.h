@@ -54,7 +54,7 @@ struct writer {
 	uint64_t n_written;		 /* atomic */
 	int error;			 /* atomic: what the disk last answered, until it is well */
 	uint32_t n_faults;		 /* atomic: how often it fell ill */
-	bool kicked, woken, pressed;	 /* atomic */
+	bool kicked, woken, pressed, given_up;	 /* atomic */
 
 	pthread_mutex_t lock;
 	struct list flushes; /* works that want their range on the disk */
@@ -91,6 +91,7 @@ int writer_new(struct writer **wp, struct volume *v, const struct volume_back *p
 struct writer *writer_free(struct writer *w);
 void writer_kick(struct writer *w, struct io *io); /* any thread */
 void writer_press(struct writer *w);		   /* memory is wanted; any thread */
+void writer_give_up(struct writer *w);		   /* any thread */
 /* writer_leave - on each reactor: true when nothing of it runs here, nor will. */
 bool writer_leave(struct writer *w, struct io *io);
 

@@ -247,16 +247,33 @@ static int device_shape(struct opening *o, const struct stat *st)
 	return 0;
 }
 
-/* Asked beyond the end, where nothing can be lost: a file system that cannot says so all the same.
- */
+/* nameless - a file of the same file system to ask things of, so that the image keeps its time of
+ * change, by which we know whether somebody else has written to it; -1: there is none. */
+static int nameless(const struct file *f)
+{
+	const char *slash = strrchr(f->path, '/');
+	char dir[4096];
+
+	if (slash && (size_t)(slash - f->path) >= sizeof(dir))
+		return -1;
+	snprintf(dir, sizeof(dir), "%.*s", slash ? MAX((int)(slash - f->path), 1) : 1,
+		slash ? f->path : ".");
+	return open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+/* Else it is asked of the image beyond its end, where nothing can be lost: a file system that cannot
+ * says so all the same. */
 static void image_caps(struct file *f)
 {
 	off_t beyond = (off_t)((f->b.info.size + MAX_ALIGN - 1) / MAX_ALIGN * MAX_ALIGN);
+	int other = nameless(f), fd = other < 0 ? f->fd : other;
 
-	if (fallocate(f->fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE, beyond, MAX_ALIGN) == 0)
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE, beyond, MAX_ALIGN) == 0)
 		f->b.info.caps |= BACKEND_ZERO;
-	if (fallocate(f->fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, beyond, MAX_ALIGN) == 0)
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, beyond, MAX_ALIGN) == 0)
 		f->b.info.caps |= BACKEND_PUNCH;
+	if (other >= 0)
+		close(other);
 }
 
 /* What direct I/O asks for; without an answer, a page. */

@@ -9,8 +9,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
@@ -113,28 +117,149 @@ static void serve_until_stopped(struct server *s, const sigset_t *set)
 	}
 }
 
-/* hurry_next_time - a second SIGTERM or Ctrl-C during the stop ends the process at once, as people
- * expect; one that came together with the first is forgotten. */
-static void hurry_next_time(const sigset_t *set)
+/* --- the buffer memory and the service manager, which keeps it when we die --- */
+
+#define MEMORY_NAME "berth-memory"
+
+/* take_memory - what it has kept of an earlier run; -1: nothing. */
+static int take_memory(void)
 {
+	int fd = -1;
+#ifdef HAVE_SYSTEMD
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(1, &names);
+
+	for (int i = 0; i < n; i++) {
+		if (fd < 0 && !strcmp(names[i], MEMORY_NAME))
+			fd = SD_LISTEN_FDS_START + i;
+		else
+			close(SD_LISTEN_FDS_START + i);
+		free(names[i]);
+	}
+	free(names);
+#endif
+	return fd;
+}
+
+static void give_memory(const struct server *s)
+{
+#ifdef HAVE_SYSTEMD
+	int fd = server_memory_fd(s);
+
+	if (fd >= 0)
+		sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=" MEMORY_NAME, &fd, 1);
+#endif
+}
+
+static bool same_file(const struct stat *a, int fd)
+{
+	struct stat b;
+
+	return fd >= 0 && fstat(fd, &b) == 0 && a->st_dev == b.st_dev && a->st_ino == b.st_ino;
+}
+
+/* --- stopping --- */
+
+enum { PROGRESS_MS = 1000, SAY_EVERY = 5 };
+
+struct stop {
+	struct server_watch watch;
+	const sigset_t *set;
+	bool hurry;
+	unsigned n_progress;
+	struct timespec next;
+};
+
+static bool is_due(struct stop *st)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec < st->next.tv_sec ||
+		(now.tv_sec == st->next.tv_sec && now.tv_nsec < st->next.tv_nsec))
+		return false;
+	st->next = now;
+	st->next.tv_sec += PROGRESS_MS / 1000;
+	return true;
+}
+
+/* The service manager gives us more time for as long as there is progress to tell of. */
+static void tell_progress(struct stop *st, uint64_t left)
+{
+	char text[120];
+
+	if (!left || !is_due(st))
+		return;
+	snprintf(text, sizeof(text),
+		"EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Writing back, %llu MiB left",
+		(unsigned long long)left >> 20);
+	notify(text);
+	if (++st->n_progress % SAY_EVERY == 0)
+		log_info("writing back, %llu MiB left", (unsigned long long)left >> 20);
+}
+
+/* go_on - a second SIGTERM or Ctrl-C leaves the rest in memory, and after it a third one ends the process as people
+ * expect. */
+static bool go_on(struct server_watch *w, uint64_t left)
+{
+	struct stop *st = container_of(w, struct stop, watch);
+	const struct timespec none = {0};
+	int sig;
+
+	tell_progress(st, left);
+	while (!st->hurry && (sig = sigtimedwait(st->set, NULL, &none)) > 0)
+		st->hurry = sig != SIGUSR1;
+	if (st->hurry)
+		pthread_sigmask(SIG_UNBLOCK, st->set, NULL);
+	return !st->hurry;
+}
+
+/* One that came together with the first is forgotten; nobody asks for tables any more. */
+static void forget_signals(const sigset_t *set)
+{
+	const struct timespec none = {0};
+
 	signal(SIGUSR1, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
-	pthread_sigmask(SIG_UNBLOCK, set, NULL);
+	while (sigtimedwait(set, NULL, &none) > 0)
+		continue;
+}
+
+static int stop(struct server *s, const sigset_t *set)
+{
+	struct stop st = {.watch.go_on = go_on, .set = set};
+	uint64_t left;
+	int r;
+
+	notify("STOPPING=1");
+	forget_signals(set);
+	r = server_stop(s, STOP_MS, &st.watch);
+	left = server_unclean_bytes(s);
+	if (left)
+		log_warn(
+			"stopped; %llu KiB of acknowledged data are not on their disks: they are left "
+			"in memory, and the next start writes them",
+			(unsigned long long)left >> 10);
+	else if (r < 0)
+		log_error("stopped, but not all was written: %s", strerror(-r));
+	return left ? -EINTR : r;
 }
 
 static int run(const struct config *c, const sigset_t *set)
 {
 	struct server *s = NULL;
-	char err[256] = "";
-	int r = server_new(&s, c, err, sizeof(err));
+	struct stat stored = {0};
+	char err[512] = "";
+	bool ours;
+	int r;
 
+	if (c->memory_fd >= 0)
+		(void)fstat(c->memory_fd, &stored);
+	r = server_new(&s, c, err, sizeof(err));
 	if (r < 0) {
 		fprintf(stderr, "berth: %s\n", *err ? err : strerror(-r));
 		return exit_of(r);
 	}
+	give_memory(s);
 	server_print(s, stdout);
 	puts("ready");
 	if (fflush(stdout) < 0)
@@ -142,12 +267,12 @@ static int run(const struct config *c, const sigset_t *set)
 	notify("READY=1");
 
 	serve_until_stopped(s, set);
-	notify("STOPPING=1");
-	hurry_next_time(set);
-	r = server_stop(s, STOP_MS);
+	r = stop(s, set);
+	/* What it keeps of disks that were not served stays with it. */
+	ours = !stored.st_ino || same_file(&stored, server_memory_fd(s));
 	server_free(s);
-	if (r < 0)
-		log_error("stopped, but not all was written: %s", strerror(-r));
+	if (r >= 0 && ours)
+		notify("FDSTOREREMOVE=1\nFDNAME=" MEMORY_NAME);
 	return r < 0 ? EXIT_RUNTIME : EXIT_OK;
 }
 
@@ -165,6 +290,7 @@ static int serve(struct config *c)
 		return exit_of(r);
 	}
 	warn_of_strangers(c);
+	c->memory_fd = take_memory();
 	take_descriptors();
 	block_signals(&set);
 	return run(c, &set);

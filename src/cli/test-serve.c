@@ -19,6 +19,7 @@
 /* --- a server that is no server --- */
 
 static int start_error, stop_error;
+static uint64_t unclean; /* bytes that it never gets rid of */
 
 int server_new(struct server **sp, const struct config *c, char *err, size_t err_len)
 {
@@ -40,10 +41,22 @@ void server_dump(struct server *s, FILE *f)
 	fputs("placed_bytes 0\n", f);
 }
 
-int server_stop(struct server *s, unsigned timeout_ms)
+int server_stop(struct server *s, unsigned timeout_ms, struct server_watch *watch)
 {
 	fprintf(stderr, "stop within %u\n", timeout_ms);
+	while (watch->go_on(watch, unclean) && unclean)
+		usleep(10000);
 	return stop_error;
+}
+
+uint64_t server_unclean_bytes(const struct server *s)
+{
+	return unclean;
+}
+
+int server_memory_fd(const struct server *s)
+{
+	return -1;
 }
 
 struct server *server_free(struct server *s)
@@ -133,6 +146,7 @@ static int finish(struct child *c)
 static int quiet(void **state)
 {
 	start_error = stop_error = 0;
+	unclean = 0;
 	return 0;
 }
 
@@ -215,6 +229,23 @@ static void what_was_not_written_is_told(void **state)
 	SAYS(c.err_text, "not all was written");
 }
 
+static void a_second_signal_leaves_the_rest_in_memory(void **state)
+{
+	struct child c;
+
+	unclean = 5 << 20;
+	start(&c, ARGV("--ram", "1M"));
+	wait_for(c.out, c.out_text, sizeof(c.out_text), "ready\n");
+	kill(c.pid, SIGTERM);
+	wait_for(c.err, c.err_text, sizeof(c.err_text), "stop within");
+	usleep(100000);
+	assert_int_equal(waitpid(c.pid, NULL, WNOHANG), 0);
+	kill(c.pid, SIGTERM);
+	assert_int_equal(finish(&c), EXIT_RUNTIME);
+	SAYS(c.err_text, "5120 KiB of acknowledged data");
+	SAYS(c.err_text, "freed");
+}
+
 static void usage(void **state)
 {
 	struct child c;
@@ -257,8 +288,8 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup(fn, quiet)
 	const struct CMUnitTest tests[] = {T(ready_after_the_urls_then_stopped),
 		T(usr1_dumps_and_goes_on), T(a_reader_that_went_away),
-		T(errors_of_the_start_have_codes), T(what_was_not_written_is_told), T(usage),
-		T(strangers_are_warned_of)};
+		T(errors_of_the_start_have_codes), T(what_was_not_written_is_told),
+		T(a_second_signal_leaves_the_rest_in_memory), T(usage), T(strangers_are_warned_of)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,6 +129,17 @@ static int disk_ro(struct parser *p, struct config_disk *d, const char *value)
 	return 0;
 }
 
+static int disk_mode(struct parser *p, struct config_disk *d, const char *value)
+{
+	if (!strcmp(value, "write-back"))
+		d->mode = MODE_BACK;
+	else if (!strcmp(value, "write-through"))
+		d->mode = MODE_THROUGH;
+	else
+		return refuse(p, "mode must be write-back or write-through");
+	return 0;
+}
+
 static int disk_removable(struct parser *p, struct config_disk *d, const char *value)
 {
 	d->removable = true;
@@ -172,6 +183,7 @@ static const struct disk_option disk_options[] = {
 	{"block",     true,  disk_block,     "block=512|4096      logical block size (512)"},
 	{"physical",  true,  disk_physical,  "physical=512|4096   physical block size (4096)"},
 	{"uuid",      true,  disk_uuid,      "uuid=UUID           the identity that initiators see"},
+	{"mode",      true,  disk_mode,      "mode=write-back|write-through   when a write is acknowledged (write-back)"},
 	{"ro",        false, disk_ro,        "ro                  read-only"},
 	{"removable", false, disk_removable, "removable           a removable medium"},
 	{"error",     true,  disk_error,     "error=OP[:lba=N-M][:rate=P][:errno=NAME][:count=N]   to test with: make it fail"},
@@ -217,7 +229,7 @@ static int set_disk_option(struct parser *p, struct config_disk *d, char *word)
 	o = find_disk_option(word);
 	if (!o)
 		return refuse(p,
-			"'%s' is no option of a disk (size=, block=, physical=, uuid=, ro, "
+			"'%s' is no option of a disk (size=, block=, physical=, uuid=, mode=, ro, "
 			"removable, error=, delay=, power=; a comma in a file name is written \\,)",
 			word);
 	if (o->takes && (!value || !*value))
@@ -336,9 +348,32 @@ static int on_cache(struct parser *p, const char *value)
 {
 	int r = set_size(p, value, &p->c->cache);
 
+	p->c->cache_given = true;
+
 	if (!r && p->c->cache < CONFIG_CACHE_MIN)
 		r = refuse(p, "must be at least %dM", CONFIG_CACHE_MIN >> 20);
 	return r;
+}
+
+static int on_dirty_limit(struct parser *p, const char *value)
+{
+	int r = set_size(p, value, &p->c->dirty_limit);
+
+	if (!r && p->c->dirty_limit < 1 << 20)
+		r = refuse(p, "must be at least 1M");
+	return r;
+}
+
+static int on_discard_dirty(struct parser *p, const char *value)
+{
+	p->c->discard_dirty = true;
+	return 0;
+}
+
+static int on_adopt_anyway(struct parser *p, const char *value)
+{
+	p->c->adopt_anyway = true;
+	return 0;
 }
 
 static int on_trace(struct parser *p, const char *value)
@@ -416,10 +451,14 @@ static const struct option options[] = {
 	{"engine",    "epoll|uring|auto", 0,   on_engine,    "how the kernel is asked (auto: uring where it is allowed)"},
 	{"r2t",       "burst|line",       0,   on_r2t,       "one R2T for a burst, or one for each arena line (burst)"},
 	{"spin",      "US",               0,   on_spin,      "look for work so long before sleeping, microseconds (50)"},
-	{"cache",     "SIZE",             0,   on_cache,     "buffer memory for files (256M)"},
+	{"cache",     "SIZE",             0,   on_cache,     "buffer memory for files (a quarter of memory, at most 4G)"},
+	{"dirty-limit", "SIZE",           0,   on_dirty_limit, "of it, what may wait to be written (half)"},
+	{"discard-dirty", NULL,           0,   on_discard_dirty, "drop what an earlier run acknowledged and did not write"},
+	{"adopt-anyway", NULL,            0,   on_adopt_anyway, "write it even to an image that somebody else has changed"},
 	{"trace",     "FILE",             0,   on_trace,     "write where each byte was placed, command by command"},
 	{"state-dir", "DIR",              0,   on_state_dir, "what must survive a reboot"},
-	{"run-dir",   "DIR",              0,   on_run_dir,   "what lives as long as the machine is up"},
+	{"run-dir",   "DIR",              0,   on_run_dir,   "buffer memory lives here, on tmpfs (/run/berth, else\n"
+							     "$XDG_RUNTIME_DIR/berth, else /dev/shm/berth-UID)"},
 	{"param",     "KEY=VALUE",        0,   on_param,     "offer this value of an iSCSI key; repeatable"},
 	{"chap-file", "FILE",             0,   on_chap_file, "who may log in (CHAP): lines of NAME SECRET, and =NAME SECRET\n"
 							     "for what the target answers (mutual)"},

@@ -156,6 +156,15 @@ static void the_rest(void **state)
 	assert_string_equal(c.trace, "b");
 	TAKES("--engine=auto x");
 	assert_int_equal(c.engine, ENGINE_AUTO);
+	TAKES("--cache 64M --dirty-limit 8M --discard-dirty x,mode=write-through y,mode=write-back z");
+	assert_true(c.cache_given && c.discard_dirty && !c.adopt_anyway);
+	assert_int_equal(c.dirty_limit, 8 << 20);
+	assert_int_equal(c.disks[0].mode, MODE_THROUGH);
+	assert_int_equal(c.disks[1].mode, MODE_BACK);
+	assert_int_equal(c.disks[2].mode, MODE_DEFAULT);
+	TAKES("--ram 1M,error=read,mode=write-back");
+	TAKES("--adopt-anyway x");
+	assert_true(c.adopt_anyway && !c.cache_given);
 }
 
 static void keys(void **state)
@@ -196,7 +205,7 @@ static void refusals(void **state)
 	REFUSES("x,size=", "x,size=: size needs a value");
 	REFUSES("x,size", "x,size: size needs a value");
 	REFUSES("x,ro=1", "x,ro=1: ro takes no value");
-	REFUSES("x,wo", "x,wo: 'wo' is no option of a disk (size=, block=, physical=, uuid=, ro, "
+	REFUSES("x,wo", "x,wo: 'wo' is no option of a disk (size=, block=, physical=, uuid=, mode=, ro, "
 		"removable, error=, delay=, power=; a comma in a file name is written \\,)");
 	REFUSES("x,error=erase", "x,error=erase: error=erase: 'erase' is no operation (read, write, unmap, flush, any, "
 		"joined by +)");
@@ -215,6 +224,9 @@ static void refusals(void **state)
 	REFUSES("--r2t page x", "--r2t page: must be burst or line");
 	REFUSES("--spin -1 x", "--spin -1: must be a number from 0 to 1000000");
 	REFUSES("--cache 1M x", "--cache 1M: must be at least 32M");
+	REFUSES("--dirty-limit 1K x", "--dirty-limit 1K: must be at least 1M");
+	REFUSES("x,mode=slow", "x,mode=slow: mode must be write-back or write-through");
+	REFUSES("--ram 1M,mode=write-back", "--ram 1M,mode=write-back: mode= is for files and devices");
 	REFUSES("--verbose=yes x", "--verbose=yes: takes no value");
 	REFUSES("--nonsense x", "--nonsense: no such option (see berth serve --help)");
 	REFUSES("--thread 1 x", "--thread: no such option (see berth serve --help)");
@@ -227,8 +239,9 @@ static void help_names_every_option(void **state)
 {
 	static const char *const names[] = {"--ram", "--target", "--listen", "--advertise",
 		"--threads", "--engine", "--r2t", "--spin", "--cache", "--trace", "--state-dir",
-		"--run-dir", "--param", "--verbose",
-		"size=", "block=", "physical=", "uuid=", "removable", "error=", "delay=", "power="};
+		"--run-dir", "--param", "--verbose", "--dirty-limit", "--discard-dirty",
+		"--adopt-anyway", "mode=", "size=", "block=", "physical=", "uuid=", "removable",
+		"error=", "delay=", "power="};
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);

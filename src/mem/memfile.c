@@ -221,6 +221,16 @@ static void set_aside(const struct memfile *m, const char *why)
 		log_warn("%s: cannot be used (%s): set aside as %s", m->path, why, to);
 }
 
+/* is_unfinished - whoever made it died before it could hold anything. */
+static bool is_unfinished(int fd)
+{
+	char head[ARENA_PAGE + LEDGER_SLOTS * sizeof(struct ledger_slot) +
+		  sizeof(struct ledger_volume)];
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+
+	return n == 0 || (n > 0 && !head[0] && !memcmp(head, head + 1, (size_t)n - 1));
+}
+
 /* look_at - takes fd. */
 static int look_at(struct search *s, int fd, const char *path)
 {
@@ -233,7 +243,9 @@ static int look_at(struct search *s, int fd, const char *path)
 		return -ENOMEM;
 	r = memfile_read(m, &why);
 	if (r) {
-		if (r > 0)
+		if (r > 0 && path && is_unfinished(fd))
+			unlink(path);
+		else if (r > 0)
 			set_aside(m, why);
 		memfile_free(m);
 		return r > 0 ? 0 : refuse(s, r, "%s: %s", path, strerror(-r));

@@ -67,7 +67,14 @@ static bool number_in(const char *dir, const char *name, const char *key, uint64
 	return read_text(path, text, sizeof(text)) && number_after(text, key, vp);
 }
 
-/* group_left - of one group; UINT64_MAX without a limit ("max" is no number, and is none). */
+/* group_limit - of one group; UINT64_MAX without ("max" is no number, and is none). */
+static uint64_t group_limit(const struct group_kind *k, const char *dir)
+{
+	uint64_t limit;
+
+	return number_in(dir, k->limit, "", &limit) ? limit : UINT64_MAX;
+}
+
 static uint64_t group_left(const struct group_kind *k, const char *dir)
 {
 	uint64_t limit, usage, inactive = 0;
@@ -79,8 +86,9 @@ static uint64_t group_left(const struct group_kind *k, const char *dir)
 	return limit - MIN(limit, usage);
 }
 
-/* groups_left - the least of our group and all above it, in one tree. */
-static uint64_t groups_left(const struct group_kind *k, const char *root)
+/* least_of_groups - the least of our group and all above it, in one tree. */
+static uint64_t least_of_groups(const struct group_kind *k, const char *root,
+	uint64_t (*of)(const struct group_kind *k, const char *dir))
 {
 	char text[TEXT_ROOM], dir[PATH_ROOM], path[PATH_ROOM];
 	uint64_t left = UINT64_MAX;
@@ -100,7 +108,7 @@ static uint64_t groups_left(const struct group_kind *k, const char *root)
 		return left;
 	strcpy(dir + mount_len, at);
 	for (;;) {
-		left = MIN(left, group_left(k, dir));
+		left = MIN(left, of(k, dir));
 		at = strrchr(dir, '/');
 		if (!at || (size_t)(at - dir) < mount_len)
 			return left;
@@ -117,8 +125,21 @@ uint64_t sysmem_available(const char *root)
 	if (number_in(dir, "meminfo", "MemAvailable:", &kib) && kib < UINT64_MAX / 1024)
 		left = kib * 1024;
 	for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
-		left = MIN(left, groups_left(&kinds[i], root));
+		left = MIN(left, least_of_groups(&kinds[i], root, group_left));
 	return left;
+}
+
+uint64_t sysmem_total(const char *root)
+{
+	uint64_t total = UINT64_MAX, kib;
+	char dir[PATH_ROOM];
+
+	snprintf(dir, sizeof(dir), "%s/proc", root);
+	if (number_in(dir, "meminfo", "MemTotal:", &kib) && kib < UINT64_MAX / 1024)
+		total = kib * 1024;
+	for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
+		total = MIN(total, least_of_groups(&kinds[i], root, group_limit));
+	return total;
 }
 
 uint64_t sysmem_resident(const char *root)

@@ -6,6 +6,8 @@
 /* sysmem_available - bytes; UINT64_MAX when nothing can be learnt. root: "" (tests: a directory
  * that holds proc/ and sys/ trees of their own). */
 uint64_t sysmem_available(const char *root);
+/* sysmem_total - what the machine, or the control group, has at most; UINT64_MAX when nothing can be learnt. */
+uint64_t sysmem_total(const char *root);
 uint64_t sysmem_resident(const char *root); /* this process's; 0 when it cannot be learnt */
 
 /* sysmem_reserve - count n_bytes as ours if they are to be had beside what was reserved before and

@@ -302,6 +302,17 @@ static void a_memory_that_does_not_validate_is_set_aside(void **state)
 	memfile_close(m);
 }
 
+static void a_memory_that_was_never_finished_is_removed(void **state)
+{
+	struct files *f = *state;
+	struct memfile *m = open_file(f);
+
+	memset(m->head, 0, m->head_len);
+	die(m);
+	memfile_close(open_file(f));
+	assert_int_equal(n_names(f), 0);
+}
+
 static void a_size_that_does_not_fit_is_refused_with_the_one_that_would(void **state)
 {
 	struct files *f = *state;
@@ -344,6 +355,7 @@ int main(void)
 		F(a_memory_with_our_records_is_adopted),
 		F(a_memory_of_others_stays),
 		F(a_memory_that_does_not_validate_is_set_aside),
+		F(a_memory_that_was_never_finished_is_removed),
 		F(a_size_that_does_not_fit_is_refused_with_the_one_that_would),
 		F(a_stored_descriptor_is_looked_at_first),
 	};

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "check.h"
+#include "sysmem.h"
 #include "text.h"
 
 enum {
@@ -19,8 +20,8 @@ enum {
 	BLOCK_DEFAULT = 512,
 	PHYSICAL_DEFAULT = 4096
 };
-#define CACHE_DEFAULT (256ull << 20)
-#define IQN_PREFIX    "iqn.2026-11.io.berth:"
+#define CACHE_DEFAULT_MAX (4ull << 30)
+#define IQN_PREFIX        "iqn.2026-11.io.berth:"
 
 /* allowed_cpus - as many reactors as the machine lets us run at once: a container's CPU set counts,
  * not the number of CPUs in the box. */
@@ -41,7 +42,9 @@ void config_init(struct config *c)
 	c->threads = MIN(allowed_cpus(), (unsigned)THREADS_DEFAULT_MAX);
 	c->engine = ENGINE_AUTO;
 	c->spin_us = SPIN_US_DEFAULT;
-	c->cache = CACHE_DEFAULT;
+	c->cache = round_down(MIN(sysmem_total("") / 4, CACHE_DEFAULT_MAX), 1 << 20);
+	c->cache = MAX(c->cache, (uint64_t)CONFIG_CACHE_MIN);
+	c->memory_fd = -1;
 	param_offer_default(&c->offer);
 }
 
@@ -212,6 +215,8 @@ static int check_disk(const struct config_disk *d, char *err, size_t err_len)
 	if (d->lun >= CONFIG_LUNS_MAX)
 		return refuse(err, err_len, "%s: more than %d disks in one target", d->text,
 			CONFIG_LUNS_MAX);
+	if (!d->path && !d->n_faults && d->mode)
+		return refuse(err, err_len, "%s: mode= is for files and devices", d->text);
 	return 0;
 }
 
@@ -263,6 +268,11 @@ static int check_numbers(const struct config *c, char *err, size_t err_len)
 	if (c->cache < CONFIG_CACHE_MIN)
 		return refuse(err, err_len, "--cache %llu: must be at least 32M",
 			(unsigned long long)c->cache);
+	if (c->dirty_limit > c->cache / 4 * 3)
+		return refuse(
+			err, err_len, "--dirty-limit: must be at most three quarters of --cache");
+	if (c->discard_dirty && c->adopt_anyway)
+		return refuse(err, err_len, "--discard-dirty and --adopt-anyway: only one of them");
 	return 0;
 }
 

@@ -20,6 +20,7 @@ struct config_disk {
 	uint32_t block;        /* 512 or 4096 */
 	uint32_t physical;     /* 512 or 4096, at least block */
 	bool ro, removable;
+	enum { MODE_DEFAULT, MODE_BACK, MODE_THROUGH } mode; /* of a file; a RAM disk with faults is written through */
 	bool has_uuid;
 	uint8_t uuid[16];
 	unsigned target;       /* index into config.targets */
@@ -44,6 +45,10 @@ struct config {
 	bool r2t_line;         /* --r2t line */
 	unsigned spin_us;
 	uint64_t cache;        /* bytes for files' pages */
+	bool cache_given;      /* or what a quarter of memory comes to, when there is so much */
+	uint64_t dirty_limit;  /* bytes of them that may wait to be written; 0: half */
+	bool discard_dirty, adopt_anyway;
+	int memory_fd;         /* a buffer memory that the service manager has kept; -1: none */
 	char *trace, *state_dir, *run_dir;
 	struct param_offer offer;  /* offer.chap points at chap when there is a list of users */
 	struct chap_db chap;

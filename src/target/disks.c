@@ -15,19 +15,13 @@
 
 enum { LEND_CHUNK = 64 << 20 };
 
-static int open_cache(struct disks *d, const struct config *c, char *err, size_t err_len)
+static int open_cache(struct disks *d, const struct config *c, const struct server_world *world,
+	char *err, size_t err_len)
 {
-	uint64_t n = c->cache / ARENA_PAGE;
-	struct arena_params p = {.name = "cache",
-		.kind = ARENA_FILE,
-		.n_pages = n,
-		.n_merge_pages = n / 16,
-		.n_content_pages = n / 4};
-	int rc = d->cache ? 0 : arena_new(&d->cache, &p);
+	int rc = d->memory ? 0 : memory_open(&d->memory, c, world, err, err_len);
 
-	if (rc)
-		snprintf(err, err_len, "--cache %llu: %s", (unsigned long long)c->cache,
-			strerror(-rc));
+	if (!rc)
+		d->cache = memory_arena(d->memory);
 	return rc;
 }
 
@@ -91,15 +85,20 @@ static int add_faults(
 static int open_file(struct disks *d, const struct config *c, const struct server_world *world,
 	const struct config_disk *disk, struct volume_params *vp, char *err, size_t err_len)
 {
-	int rc = open_cache(d, c, err, err_len);
+	int rc = open_backend(disk, world, &vp->backend, err, err_len);
 
-	if (rc)
-		return rc;
-	rc = open_backend(disk, world, &vp->backend, err, err_len);
 	if (!rc)
 		rc = add_faults(disk, &vp->backend, err, err_len);
 	if (rc)
 		return rc;
+	/* What is not there is said before memory is taken, which takes time. */
+	rc = open_cache(d, c, world, err, err_len);
+	if (!rc)
+		rc = memory_back(d->memory, c, disk, vp->backend, &vp->back, err, err_len);
+	if (rc) {
+		vp->backend = backend_free(vp->backend);
+		return rc;
+	}
 	vp->size = vp->backend->info.size;
 	vp->arena = d->cache;
 	return 0;
@@ -172,6 +171,8 @@ static int open_disk(struct disks *d, const struct config *c, const struct serve
 			arena_free(vp.arena);
 		return rc;
 	}
+	if (vp.backend)
+		memory_serves(d->memory, &vp.back, entry->v);
 	lp.volume = entry->v;
 	memcpy(lp.uuid, disk->uuid, sizeof(lp.uuid));
 	rc = make_unit(c, world, disk, &lp, &lu, err, err_len);
@@ -199,6 +200,8 @@ int disks_open(struct disks *d, const struct config *c, const struct server_worl
 		if (rc)
 			return rc;
 	}
+	if (d->memory)
+		memory_adopt(d->memory);
 	return 0;
 }
 
@@ -206,8 +209,8 @@ void disks_close(struct disks *d)
 {
 	free(d->list);
 	d->list = NULL;
-	if (d->cache)
-		d->cache = arena_free(d->cache);
+	d->memory = memory_close(d->memory);
+	d->cache = NULL;
 }
 
 void disks_lend(const struct disks *d, struct io *io)

@@ -3,10 +3,12 @@
 
 #include "arena.h"
 #include "config.h"
+#include "memory.h"
 #include "node.h"
 
 struct disks {
-	struct arena *cache;   /* of all files; NULL when there are none */
+	struct memory *memory; /* of all files; NULL when there are none */
+	struct arena *cache;   /* its arena */
 	struct disk_name { struct volume *v; struct arena *a; char name[40]; } *list;
 	unsigned n;
 	struct scsi_host *host; /* of the units; set before disks_open() */

@@ -131,8 +131,16 @@ static void print_cache(const struct disks *d, FILE *f)
 		if (d->list[i].a == d->cache)
 			mapped += volume_mapped_bytes(d->list[i].v) / ARENA_PAGE;
 	}
+	for (unsigned i = 0; i < d->n; i++) {
+		if (d->list[i].a == d->cache)
+			fprintf(f, "unclean_pages{%s} %llu\n", d->list[i].name,
+				(unsigned long long)(volume_unclean_bytes(d->list[i].v) /
+						     ARENA_PAGE));
+	}
+	/* What waits for disks that are not served is in nobody's map. */
 	fprintf(f, "lent_pages{cache} %llu\nmapped_pages{cache} %llu\n",
-		(unsigned long long)arena_n_lent(d->cache), (unsigned long long)mapped);
+		(unsigned long long)(arena_n_lent(d->cache) - arena_n_kept(d->cache)),
+		(unsigned long long)mapped);
 }
 
 void server_dump(struct server *s, FILE *f)

@@ -20,6 +20,7 @@
 #include "sweep.h"
 #include "task.h"
 #include "trace.h"
+#include "volume.h"
 
 struct portal {
 	struct io_sock sock;
@@ -292,14 +293,15 @@ static void start_units(struct server *s, struct io *io)
 }
 
 /* leave_units - how many still have something to do on this reactor. */
-static unsigned leave_units(struct server *s, struct io *io)
+static unsigned leave_units(
+	struct server *s, struct io *io, bool (*leave)(struct lu *, struct io *))
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < s->n_nodes; i++) {
 		for (unsigned lun = 0; lun < s->nodes[i]->luns.n; lun++) {
 			if (s->nodes[i]->luns.lu[lun])
-				n += !lu_leave(s->nodes[i]->luns.lu[lun], io);
+				n += !leave(s->nodes[i]->luns.lu[lun], io);
 		}
 	}
 	return n;
@@ -394,7 +396,7 @@ void server_print(const struct server *s, FILE *f)
 
 /* --- taking down --- */
 
-enum round { ROUND_STOP, ROUND_END };
+enum round { ROUND_STOP, ROUND_END, ROUND_QUIET };
 
 struct round_work {
 	struct io_work work;
@@ -423,6 +425,11 @@ static void round_run(struct io_work *work)
 	struct round_work *r = container_of(work, struct round_work, work);
 	unsigned n = 0;
 
+	if (r->round == ROUND_QUIET) {
+		*r->n_busy += leave_units(r->s, r->w->io, lu_quiet);
+		--*r->n_left;
+		return;
+	}
 	stop_listening(r->s, r->w);
 	list_for_each_safe(node, next, &r->w->conns) {
 		struct conn *c = list_entry(node, struct conn, link);
@@ -434,7 +441,7 @@ static void round_run(struct io_work *work)
 	}
 	list_for_each(node, &r->w->sessions)
 		n++;
-	n += leave_units(r->s, r->w->io);
+	n += leave_units(r->s, r->w->io, lu_leave);
 	*r->n_busy += n;
 	--*r->n_left;
 }
@@ -480,16 +487,107 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-int server_stop(struct server *s, unsigned timeout_ms)
+/* --- what is only in memory goes to the disks --- */
+
+struct flush_unit {
+	struct io_work work;
+	struct vol_op op;
+	_Atomic unsigned *n_left;
+	_Atomic int *errorp;
+};
+
+static void on_flushed(struct vol_op *op, int end)
+{
+	struct flush_unit *u = container_of(op, struct flush_unit, op);
+
+	if (end)
+		*u->errorp = end;
+	--*u->n_left;
+}
+
+static void flush_run(struct io_work *work)
+{
+	struct flush_unit *u = container_of(work, struct flush_unit, work);
+
+	volume_flush(&u->op);
+}
+
+static void flush_begin(struct server *s, struct flush_unit *u, struct volume *v)
+{
+	struct io *io = s->workers[0].io;
+
+	u->op = (struct vol_op){
+		.v = v, .io = io, .done = on_flushed, .len = volume_size(v), .gen = volume_gen(v)};
+	u->work.fn = flush_run;
+	list_init(&u->work.link);
+	io_post(io, &u->work);
+}
+
+static void give_up(struct server *s)
+{
+	for (unsigned i = 0; i < s->disks.n; i++)
+		volume_give_up(s->disks.list[i].v);
+}
+
+static int flush_all(struct server *s, struct server_watch *watch)
+{
+	unsigned n = s->disks.n;
+	struct flush_unit *units = calloc(MAX(n, 1u), sizeof(*units));
+	_Atomic unsigned n_left = n;
+	_Atomic int error = 0;
+	bool going = true;
+
+	if (!units)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n; i++) {
+		units[i].n_left = &n_left;
+		units[i].errorp = &error;
+		flush_begin(s, &units[i], s->disks.list[i].v);
+	}
+	while (n_left) {
+		server_pause(s, 1000);
+		if (going && watch && !watch->go_on(watch, server_unclean_bytes(s))) {
+			going = false;
+			give_up(s);
+		}
+	}
+	free(units);
+	return error;
+}
+
+uint64_t server_unclean_bytes(const struct server *s)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < s->disks.n; i++)
+		n += volume_unclean_bytes(s->disks.list[i].v);
+	return n;
+}
+
+int server_memory_fd(const struct server *s)
+{
+	return s->disks.memory ? memory_fd(s->disks.memory) : -1;
+}
+
+static void quiet(struct server *s)
+{
+	give_up(s);
+	while (round_all(s, ROUND_QUIET))
+		server_pause(s, 1000);
+}
+
+int server_stop(struct server *s, unsigned timeout_ms, struct server_watch *watch)
 {
 	unsigned waited = 0;
 	uint64_t start = now_ms();
+	int rc;
 
 	if (!s->started)
 		return 0;
 	/* Two empty sweeps in a row: a connection may have been on its way between reactors. */
 	for (unsigned empty = 0; empty < 2;) {
-		unsigned n = round_all(s, waited < timeout_ms ? ROUND_STOP : ROUND_END);
+		bool hurry = watch && !watch->go_on(watch, server_unclean_bytes(s));
+		unsigned n = round_all(s, waited < timeout_ms && !hurry ? ROUND_STOP : ROUND_END);
 
 		empty = n ? 0 : empty + 1;
 		if (n) {
@@ -497,12 +595,14 @@ int server_stop(struct server *s, unsigned timeout_ms)
 			waited = s->world ? waited + 10 : (unsigned)(now_ms() - start);
 		}
 	}
+	rc = flush_all(s, watch);
+	quiet(s);
 	for (unsigned i = 0; i < s->n_workers && !s->world; i++)
 		reactor_stop(s->workers[i].reactor);
 	for (unsigned i = 0; i < s->n_workers && !s->world; i++)
 		reactor_join(s->workers[i].reactor);
 	s->started = false;
-	return 0;
+	return rc;
 }
 
 static void worker_deinit(struct worker *w)
@@ -518,7 +618,7 @@ struct server *server_free(struct server *s)
 {
 	if (!s)
 		return NULL;
-	server_stop(s, 0);
+	server_stop(s, 0, NULL);
 	for (unsigned i = 0; i < s->n_portals; i++)
 		io_close(s->workers[0].io, &s->portals[i].sock);
 	for (unsigned i = 0; i < s->n_nodes; i++)

@@ -15,6 +15,7 @@ struct server_world {
 	unsigned n;
 	void (*turn)(void *ctx);
 	int (*open)(void *ctx, const char *path, struct backend **bp); /* instead of backend_file_open() */
+	int memory_fd; /* a buffer memory to adopt, as SIGKILL left it (taken); 0: none */
 	void *ctx;
 };
 /* server_new_in - as server_new(); config.threads and config.engine count for nothing. world is borrowed. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config.h"
+#include "sysmem.h"
 #include "text.h"
 
 #define REFUSES(c, words)                                                                          \
@@ -62,7 +63,10 @@ static void defaults(void **state)
 	assert_int_equal(c.n_listen, 1);
 	assert_string_equal(io_addr_text(&c.listen[0], text), "127.0.0.1:3260");
 	assert_in_range(c.threads, 1, 8);
-	assert_int_equal(c.cache, 256 << 20);
+	assert_true(c.cache >= 32 << 20 && c.cache <= 4ull << 30 && c.cache % (1 << 20) == 0);
+	assert_true(c.cache == 32 << 20 || c.cache <= sysmem_total("") / 4);
+	assert_false(c.cache_given || c.discard_dirty || c.adopt_anyway);
+	assert_int_equal(c.memory_fd, -1);
 	assert_int_equal(c.spin_us, 50);
 }
 
@@ -159,6 +163,13 @@ static void numbers(void **state)
 	c.threads = 1;
 	c.cache = 1 << 20;
 	REFUSES(&c, "--cache 1048576: must be at least 32M");
+	c.cache = 64 << 20;
+	c.dirty_limit = 60 << 20;
+	REFUSES(&c, "--dirty-limit: must be at most three quarters of --cache");
+	c.dirty_limit = 0;
+	c.discard_dirty = c.adopt_anyway = true;
+	REFUSES(&c, "--discard-dirty and --adopt-anyway: only one of them");
+	c.discard_dirty = c.adopt_anyway = false;
 }
 
 static void no_disk(void **state)

@@ -8,7 +8,8 @@
 
 static void every_leaf_is_found(void **state)
 {
-	static const uint64_t leaves[] = {0, 5, 63, 64, 127, 128, 4095, 4096, 262143, 262144, 299999};
+	static const uint64_t leaves[] = {
+		0, 5, 63, 64, 127, 128, 4095, 4096, 262143, 262144, 299999};
 	struct lines l;
 	uint64_t at = 0;
 

@@ -681,9 +681,10 @@ void writer_give_up(struct writer *w)
 
 bool writer_leave(struct writer *w, struct io *io)
 {
-	if (w->io != io)
+	if (__atomic_load_n(&w->io, __ATOMIC_ACQUIRE) != io)
 		return true;
-	if (w->state != WRITER_IDLE || w->n_flying || !list_empty(&w->flushes) || w->kicked)
+	if (w->state != WRITER_IDLE || w->n_flying || !list_empty(&w->flushes) ||
+		__atomic_load_n(&w->kicked, __ATOMIC_SEQ_CST))
 		return false;
 	volume_stamp(w->v);
 	io_timer_stop(io, &w->timer);

@@ -77,6 +77,7 @@ static void house_configure(struct house *h, const struct house_params *p)
 	if (p->file) {
 		check(!config_add_disk(c, "file", &d));
 		d->path = strdup("sim");
+		d->mode = MODE_THROUGH; /* what the models of the disk expect */
 		d->size = p->file;
 	}
 	check(!config_finish(c));

@@ -307,8 +307,7 @@ int main(int argc, char **argv)
 	model_init(&r.model, N_BLOCKS, r.power && !r.through);
 	for (unsigned i = 0; i < DEPTH; i++)
 		r.slots[i].run = &r;
-	snprintf(r.server.options, sizeof(r.server.options), "%s%s%s",
-		getenv("KILL_MODES") ? ",mode=" : "", getenv("KILL_MODES") ? mode : "",
+	snprintf(r.server.options, sizeof(r.server.options), ",mode=%s%s", mode,
 		r.power ? ",power=tear" : "");
 	server_prepare(&r.server, SIZE);
 	server_start(&r.server);

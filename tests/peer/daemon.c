@@ -5,6 +5,7 @@
  * ended. A dump (SIGUSR1) has ended when its rows are there and nothing more comes for a moment. */
 #include "daemon.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -207,6 +208,10 @@ static void make_dir(struct daemon *d)
 	snprintf(d->dir, sizeof(d->dir), "%.40s/berth-XXXXXX", tmp ? tmp : "/tmp");
 	EXPECT(mkdtemp(d->dir), "%s: %s", d->dir, strerror(errno));
 	snprintf(d->trace, sizeof(d->trace), "%s/trace", d->dir);
+	/* Where there is no such tmpfs the server finds another, or says so. */
+	snprintf(d->run, sizeof(d->run), "/dev/shm/berth-XXXXXX");
+	if (!mkdtemp(d->run))
+		snprintf(d->run, sizeof(d->run), "%s", d->dir);
 }
 
 static void make_file(struct daemon *d, uint64_t size)
@@ -232,6 +237,10 @@ static unsigned arguments(struct daemon *d, char **argv, const char *const *args
 	argv[n++] = (char *)"127.0.0.1:0";
 	argv[n++] = (char *)"--target";
 	argv[n++] = (char *)"iqn.2026-11.io.berth:test";
+	argv[n++] = (char *)"--cache";
+	argv[n++] = (char *)"64M";
+	argv[n++] = (char *)"--run-dir";
+	argv[n++] = d->run;
 	if (ram)
 		argv[n++] = (char *)"--ram";
 	argv[n++] = ram ? (char *)ram : d->file;
@@ -321,6 +330,20 @@ void daemon_stop(struct daemon *d)
 		EXPECT(!strstr(said, words[i]), "%s spoke", words[i]);
 }
 
+/* A server that was killed leaves its memory. */
+static void remove_run(const struct daemon *d)
+{
+	DIR *dir = d->run[0] ? opendir(d->run) : NULL;
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir)))
+		if (!strncmp(e->d_name, "memory.", 7))
+			unlinkat(dirfd(dir), e->d_name, 0);
+	if (dir)
+		closedir(dir);
+	rmdir(d->run);
+}
+
 void daemon_remove(struct daemon *d, bool talk)
 {
 	char text[TALK + 1], *save = NULL;
@@ -346,6 +369,7 @@ void daemon_remove(struct daemon *d, bool talk)
 		close(d->err);
 	if (d->out >= 0)
 		close(d->out);
+	remove_run(d);
 	if (d->dir[0]) {
 		unlink(d->trace);
 		unlink(d->file);

@@ -28,6 +28,7 @@ struct daemon {
 	uint16_t port;
 	unsigned lun, n_luns;
 	char dir[64], file[96], trace[96]; /* a directory of its own; file: the image, if any */
+	char run[64];			   /* and one for its buffer memory */
 	const void *arg;		   /* of the case */
 	int out, err; /* err: what it says on standard error, as a memory file */
 };

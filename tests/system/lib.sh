@@ -13,6 +13,8 @@ ENGINE=${BERTH_ENGINE:-auto}
 PATIENCE=20 # seconds until something that must happen counts as never happening
 DIR=$(mktemp -d "${TMPDIR:-/tmp}/berth-XXXXXX")
 chmod 755 "$DIR"
+# Buffer memory of our own, on tmpfs where there is one.
+RUN=$(mktemp -d /dev/shm/berth-XXXXXX 2>/dev/null || mktemp -d "$DIR/run-XXXXXX")
 n_cases=0
 bad=0
 AT_END=()
@@ -31,7 +33,7 @@ finish() {
 	for pid in $(cat "$DIR"/*.pid 2>/dev/null); do
 		kill -KILL "$pid" 2>/dev/null
 	done
-	rm -rf "$DIR"
+	rm -rf "$DIR" "$RUN"
 }
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
@@ -128,7 +130,8 @@ start() {
 	local name=$1
 	shift
 	: >"$DIR/$name.out"
-	${AS:-} "$BERTH" serve --engine "$ENGINE" --listen "${LISTEN:-127.0.0.1}:0" "$@" \
+	${AS:-} "$BERTH" serve --engine "$ENGINE" --listen "${LISTEN:-127.0.0.1}:0" \
+		--cache 64M --run-dir "$RUN" "$@" \
 		>"$DIR/$name.out" 2>"$DIR/$name.err" </dev/null &
 	echo $! >"$DIR/$name.pid"
 	eventually is_ready_or_gone "$name" && is_ready "$name"

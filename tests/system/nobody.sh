@@ -10,6 +10,7 @@ if [ "$(id -u)" = 0 ]; then
 	cp "$BERTH" "$DIR/berth"
 	chmod 755 "$DIR/berth"
 	BERTH=$DIR/berth
+	chown nobody "$RUN"
 	AS="setpriv --reuid=nobody --regid=nogroup --clear-groups --bounding-set=-all --no-new-privs"
 fi
 mkdir "$DIR/own"

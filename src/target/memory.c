@@ -1,0 +1,259 @@
+/* memory.c - see memory.h. */
+#include "memory.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "log.h"
+#include "memfile.h"
+#include "server_in.h"
+
+struct memory {
+	struct memfile *file;
+	struct arena *arena;
+	uint64_t share; /* pages of each volume that may be dirty */
+	struct volume *volumes[LEDGER_VOLUMES];
+};
+
+__attribute__((format(printf, 4, 5))) static int fail(
+	char *err, size_t err_len, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, err_len, fmt, ap);
+	va_end(ap);
+	return rc;
+}
+
+static bool is_file(const struct config_disk *d)
+{
+	return d->path || d->n_faults; /* a RAM disk with faults is one too */
+}
+
+/* --- opening --- */
+
+static int find_memory(struct memory *m, const struct config *c, const struct server_world *world,
+	char *err, size_t err_len)
+{
+	struct memfile_params p = {.dir = c->run_dir,
+		.n_pages = c->cache / ARENA_PAGE,
+		.min_pages = CONFIG_CACHE_MIN / ARENA_PAGE,
+		.exact = c->cache_given,
+		.stored_fd = c->memory_fd};
+	uint8_t(*uuids)[16];
+	int rc;
+
+	if (world)
+		return memfile_anonymous(
+			&m->file, p.n_pages, world->memory_fd > 0 ? world->memory_fd : -1);
+	uuids = calloc(c->n_disks, sizeof(*uuids));
+	if (!uuids)
+		return fail(err, err_len, -ENOMEM, "no memory");
+	for (unsigned i = 0; i < c->n_disks; i++)
+		if (is_file(&c->disks[i]))
+			memcpy(uuids[p.n_uuids++], c->disks[i].uuid, 16);
+	p.uuids = (const uint8_t(*)[16])uuids;
+	rc = memfile_open(&m->file, &p, err, err_len);
+	free(uuids);
+	return rc;
+}
+
+static int make_arena(struct memory *m)
+{
+	uint64_t n = m->file->ledger->n_pages;
+	struct arena_params p = {.name = "cache",
+		.kind = ARENA_FILE,
+		.n_pages = n,
+		.n_merge_pages = n / 16,
+		.n_content_pages = n / 4,
+		.fd = m->file->fd,
+		.fd_at = m->file->pages_at};
+
+	return arena_new(&m->arena, &p);
+}
+
+static void share_limit(struct memory *m, const struct config *c)
+{
+	uint64_t n = m->file->ledger->n_pages, all = c->dirty_limit / ARENA_PAGE;
+	unsigned n_files = 0;
+
+	for (unsigned i = 0; i < c->n_disks; i++)
+		n_files += is_file(&c->disks[i]) && !c->disks[i].ro;
+	all = all ? MIN(all, n / 4 * 3) : n / 2;
+	m->share = MAX(all / MAX(n_files, 1u), 64u);
+}
+
+int memory_open(struct memory **mp, const struct config *c, const struct server_world *world,
+	char *err, size_t err_len)
+{
+	struct memory *m = calloc(1, sizeof(*m));
+	int rc;
+
+	if (!m)
+		return fail(err, err_len, -ENOMEM, "no memory");
+	rc = find_memory(m, c, world, err, err_len);
+	if (rc) {
+		free(m);
+		return rc;
+	}
+	rc = make_arena(m);
+	if (rc) {
+		memfile_close(m->file);
+		free(m);
+		return fail(err, err_len, rc, "--cache: %s", strerror(-rc));
+	}
+	if (c->cache_given && m->file->ledger->n_pages != c->cache / ARENA_PAGE)
+		log_info(
+			"--cache: %lu MiB this time, since the memory with the data that are not on "
+			"the disks yet is of that size",
+			m->file->ledger->n_pages >> 8);
+	if (m->file->path)
+		log_debug("buffer memory: %s", m->file->path);
+	share_limit(m, c);
+	*mp = m;
+	return 0;
+}
+
+struct arena *memory_arena(const struct memory *m)
+{
+	return m->arena;
+}
+
+int memory_fd(const struct memory *m)
+{
+	return m->file->fd;
+}
+
+/* --- each disk --- */
+
+/* was_left - is the image as it was when the data in memory were acknowledged? */
+static int was_left(const struct memory *m, const struct config *c, const struct config_disk *disk,
+	const struct backend *b, uint32_t volume, char *err, size_t err_len)
+{
+	const struct ledger_volume *v = &m->file->ledger->volumes[volume];
+	uint64_t kib = ledger_count(m->file->ledger, volume) * (ARENA_PAGE / 1024);
+	const struct backend_stamp *s = &b->opened;
+	struct ledger_stamp now = {s->size, s->dev, s->ino, s->mtime_ns};
+	const char *why;
+
+	if (v->size != b->info.size)
+		return fail(err, err_len, -ESTALE,
+			"%s: its size has changed while %lu KiB of acknowledged data waited in "
+			"memory to be written to it: --discard-dirty drops them",
+			disk->text, kib);
+	if (!backend_can_stamp(b) || c->adopt_anyway)
+		return 0;
+	why = ledger_stamp_differs(v, &now);
+	if (!why)
+		return 0;
+	return fail(err, err_len, -ESTALE,
+		"%s: somebody else has changed it (%s) while %lu KiB of acknowledged data waited in "
+		"memory to be written to it: --discard-dirty drops them, --adopt-anyway writes them",
+		disk->text, why, kib);
+}
+
+static int look_at_dirty(const struct memory *m, const struct config *c,
+	const struct config_disk *disk, const struct backend *b, char *err, size_t err_len)
+{
+	struct ledger *l = m->file->ledger;
+	uint32_t volume = ledger_find(l, disk->uuid);
+	uint64_t n = volume == LEDGER_NONE ? 0 : ledger_count(l, volume);
+
+	if (!n)
+		return 0;
+	if (!disk->path) { /* its content went with the process */
+		ledger_forget(l, volume);
+		return 0;
+	}
+	if (c->discard_dirty) {
+		log_warn("%s: %lu KiB of acknowledged data are dropped", disk->text,
+			n * (ARENA_PAGE / 1024));
+		ledger_forget(l, volume);
+		return 0;
+	}
+	if (!(b->info.caps & BACKEND_WRITE))
+		return fail(err, err_len, -EROFS,
+			"%s: %lu KiB of acknowledged data wait in memory to be written to it, and it "
+			"cannot be written to",
+			disk->text, n * (ARENA_PAGE / 1024));
+	return was_left(m, c, disk, b, volume, err, err_len);
+}
+
+int memory_back(struct memory *m, const struct config *c, const struct config_disk *disk,
+	const struct backend *b, struct volume_back *back, char *err, size_t err_len)
+{
+	int rc = look_at_dirty(m, c, disk, b, err, err_len);
+
+	if (rc || !(b->info.caps & BACKEND_WRITE))
+		return rc;
+	*back = (struct volume_back){.limit = m->share};
+	back->on = disk->mode == MODE_BACK || (disk->mode == MODE_DEFAULT && disk->path);
+	back->volume = ledger_volume(
+		m->file->ledger, disk->uuid, b->info.size, disk->path ? disk->path : disk->text);
+	if (back->volume == LEDGER_NONE)
+		log_warn("%s: more than %d disks: it is written through", disk->text,
+			LEDGER_VOLUMES);
+	else if (m->volumes[back->volume])
+		log_warn("%s: another disk has the same uuid: it is written through", disk->text);
+	else
+		back->ledger = m->file->ledger;
+	return 0;
+}
+
+void memory_serves(struct memory *m, const struct volume_back *back, struct volume *v)
+{
+	if (back->ledger)
+		m->volumes[back->volume] = v;
+}
+
+/* --- adoption --- */
+
+static void tell(const struct memory *m, const uint64_t *n)
+{
+	const struct ledger *l = m->file->ledger;
+
+	for (uint32_t i = 0; i < LEDGER_VOLUMES; i++) {
+		if (n[i] && m->volumes[i])
+			log_info("%s: %lu KiB that were acknowledged before are adopted",
+				l->volumes[i].name, n[i] * (ARENA_PAGE / 1024));
+		else if (n[i])
+			log_warn(
+				"%s: is not served now; %lu KiB of acknowledged data for it stay in "
+				"memory",
+				l->volumes[i].name, n[i] * (ARENA_PAGE / 1024));
+	}
+}
+
+void memory_adopt(struct memory *m)
+{
+	struct ledger *l = m->file->ledger;
+	uint64_t n[LEDGER_VOLUMES] = {0};
+
+	for (uint32_t page = 0; page < l->n_pages; page++) {
+		uint32_t volume = l->records[page].volume;
+
+		if (!ledger_lives(l, page))
+			continue;
+		arena_adopt(m->arena, page);
+		if (!m->volumes[volume])
+			arena_keep(m->arena, page);
+		n[volume] += !m->volumes[volume] || volume_adopt(m->volumes[volume], page);
+	}
+	for (uint32_t i = 0; i < LEDGER_VOLUMES; i++)
+		if (m->volumes[i])
+			volume_stamp(m->volumes[i]);
+	tell(m, n);
+}
+
+struct memory *memory_close(struct memory *m)
+{
+	if (!m)
+		return NULL;
+	arena_free(m->arena);
+	memfile_close(m->file);
+	free(m);
+	return NULL;
+}

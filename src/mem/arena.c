@@ -40,7 +40,8 @@ struct arena {
 	struct runmap map;                 /* free pages, but for those in the stash */
 	struct stash stash;
 	uint64_t n_granted, n_promised;
-	uint64_t n_kept;    /* pages that stay taken for ever */
+	uint64_t n_kept; /* pages that stay taken for ever */
+	uint64_t n_absent;
 	uint32_t n_waiting; /* written under the lock; arena_waited() looks without */
 	struct list waits[N_WAITS];
 	uint64_t n_bytes; /* reserved of the system */
@@ -62,9 +63,15 @@ static uint64_t free_pages(const struct arena *a)
 	return a->map.n_free + a->stash.n_pages;
 }
 
+/* by_now - a part of the arena, while not all of it has memory. */
+static uint64_t by_now(const struct arena *a, uint64_t n)
+{
+	return likely(!a->n_absent) ? n : n * (a->n_pages - a->n_absent) / a->n_pages;
+}
+
 static uint64_t open_pages(const struct arena *a)
 {
-	return less(free_pages(a), a->n_promised + a->n_merge);
+	return less(free_pages(a), a->n_promised + by_now(a, a->n_merge));
 }
 
 static uint32_t quota_left(const struct quota *q)
@@ -184,7 +191,7 @@ bool arena_waited(struct arena *a)
 /* promisable - what one more quota may have: not the content's, and nobody else's. */
 static uint64_t promisable(const struct arena *a)
 {
-	return less(a->n_pages, a->n_merge + a->n_content + a->n_granted);
+	return less(by_now(a, a->n_pages), by_now(a, a->n_merge + a->n_content) + a->n_granted);
 }
 
 int arena_grant(struct arena *a, struct quota *q, uint32_t n)
@@ -501,7 +508,8 @@ int arena_new(struct arena **ap, const struct arena_params *p)
 
 	*ap = NULL;
 	if (p->n_pages == 0 || p->n_pages > (1ull << 32) - (1 << 16) ||
-		p->n_merge_pages > p->n_pages || p->n_content_pages > p->n_pages)
+		p->n_merge_pages > p->n_pages || p->n_content_pages > p->n_pages ||
+		p->n_absent >= p->n_pages)
 		return -EINVAL;
 	a = arena_blank(p);
 	if (!a)
@@ -514,6 +522,10 @@ int arena_new(struct arena **ap, const struct arena_params *p)
 	}
 	if (end == 0)
 		end = runmap_init(&a->map, p->n_pages);
+	if (end == 0 && p->n_absent) {
+		a->n_absent = p->n_absent;
+		runmap_take(&a->map, (uint32_t)(p->n_pages - p->n_absent), (uint32_t)p->n_absent);
+	}
 	if (end != 0) {
 		release(a);
 		return end;
@@ -526,10 +538,30 @@ struct arena *arena_free(struct arena *a)
 {
 	if (!a)
 		return NULL;
-	check(free_pages(a) + a->n_kept == a->n_pages);
+	check(free_pages(a) + a->n_kept + a->n_absent == a->n_pages);
 	check(a->n_waiting == 0);
 	release(a);
 	return NULL;
+}
+
+void arena_grow(struct arena *a, uint32_t n)
+{
+	pthread_mutex_lock(&a->lock);
+	check(n <= a->n_absent);
+	runmap_give(&a->map, (uint32_t)(a->n_pages - a->n_absent), n);
+	a->n_absent -= n;
+	unlock_and_wake(a);
+}
+
+uint64_t arena_n_absent(const struct arena *a)
+{
+	struct arena *m = (struct arena *)a;
+	uint64_t n;
+
+	pthread_mutex_lock(&m->lock);
+	n = a->n_absent;
+	pthread_mutex_unlock(&m->lock);
+	return n;
 }
 
 void arena_adopt(struct arena *a, uint32_t page)
@@ -589,7 +621,7 @@ uint64_t arena_n_free(const struct arena *a)
 
 uint64_t arena_n_lent(const struct arena *a)
 {
-	return a->n_pages - arena_n_free(a);
+	return a->n_pages - arena_n_free(a) - arena_n_absent(a);
 }
 
 uint64_t arena_n_kept(const struct arena *a)
@@ -638,7 +670,7 @@ void arena_check(const struct arena *a)
 	pthread_mutex_lock(&locked->lock);
 	stash_drain(&locked->stash, &locked->map);
 	runmap_check(&a->map);
-	for (uint64_t p = 0; p < a->n_pages; p++)
+	for (uint64_t p = 0; p < a->n_pages - a->n_absent; p++)
 		check(runmap_is_free(&a->map, (uint32_t)p) == (arena_refs(a, (uint32_t)p) == 0));
 	check(a->n_promised <= a->n_granted && a->n_granted + a->n_merge <= a->n_pages);
 	for (unsigned i = 0; i < N_WAITS; i++) {

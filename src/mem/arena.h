@@ -54,12 +54,16 @@ struct arena_params {
 	/* ARENA_FILE: the pages lie here, taken whole already (memfile.h); borrowed. 0: a file of its own. */
 	int fd;
 	uint64_t fd_at;
+	uint64_t n_absent; /* of n_pages: the last ones have no memory yet (arena_grow) */
 };
 
 /* arena_new - -EINVAL; -ENOMEM when the system, or our control group, has not the memory for it and for
  * what the other arenas of this process have not touched yet. */
 int arena_new(struct arena **ap, const struct arena_params *p);
 struct arena *arena_free(struct arena *a);                      /* NULL; every page must be back, or kept */
+/* arena_grow - the next n of the absent pages have memory now; any thread. */
+void arena_grow(struct arena *a, uint32_t n);
+uint64_t arena_n_absent(const struct arena *a);
 /* arena_adopt - before anything else is taken: page has content of an earlier life, and one reference more. */
 void arena_adopt(struct arena *a, uint32_t page);
 /* arena_keep - one reference less, but if it is the last the page stays taken: what it holds must outlive the arena. */

@@ -19,7 +19,7 @@
 #include "log.h"
 #include "sysmem.h"
 
-enum { PATH_ROOM = 4096, NAMES_MAX = 10000, CHUNK = 64 << 20 };
+enum { PATH_ROOM = 4096, NAMES_MAX = 10000, CHUNK = 64 << 20, FIRST = 256 << 20 };
 #define PREFIX "memory."
 
 struct search {
@@ -333,18 +333,31 @@ static uint64_t pages_that_fit(uint64_t left)
 	return round_down(n, 256);
 }
 
-static int take_whole(int fd, uint64_t len)
+static int take_bytes(int fd, uint64_t at, uint64_t len)
 {
-	for (uint64_t at = 0; at < len; at += CHUNK)
-		if (fallocate(fd, 0, (off_t)at, (off_t)MIN(len - at, (uint64_t)CHUNK)) < 0)
+	for (uint64_t n; len; at += n, len -= n) {
+		n = MIN(len, (uint64_t)CHUNK);
+		if (fallocate(fd, 0, (off_t)at, (off_t)n) < 0)
 			return -errno;
+	}
 	return 0;
+}
+
+int64_t memfile_take(struct memfile *m, uint64_t n)
+{
+	int r;
+
+	n = MIN(n, m->ledger->n_pages - m->n_taken);
+	r = take_bytes(m->fd, m->pages_at + m->n_taken * ARENA_PAGE, n * ARENA_PAGE);
+	if (r)
+		return r;
+	m->n_taken += n;
+	return (int64_t)n;
 }
 
 static int take_memory(struct search *s, int fd, uint64_t *n_pagesp)
 {
 	uint64_t want = s->p->n_pages, left = bytes_left(fd), fits = pages_that_fit(left), at;
-	int r;
 
 	if (want > fits && s->p->exact)
 		return refuse(s, -ENOSPC, "--cache %luM: %s has room for %luM", want >> 8, s->dir,
@@ -357,11 +370,18 @@ static int take_memory(struct search *s, int fd, uint64_t *n_pagesp)
 			fits >> 8, want >> 8);
 		want = fits;
 	}
-	r = take_whole(fd, ledger_len(want, &at));
-	if (r)
-		return refuse(s, r, "--cache %luM: %s: %s", want >> 8, s->dir, strerror(-r));
+	if (ftruncate(fd, (off_t)ledger_len(want, &at)) < 0)
+		return refuse(s, -errno, "%s: %s", s->dir, strerror(errno));
 	*n_pagesp = want;
 	return 0;
+}
+
+static int take_head(int fd, uint64_t n_pages)
+{
+	uint64_t pages_at;
+
+	ledger_len(n_pages, &pages_at);
+	return take_bytes(fd, 0, pages_at);
 }
 
 static int make_named(struct search *s)
@@ -384,6 +404,8 @@ static int make_named(struct search *s)
 	if (!r)
 		r = take_memory(s, fd, &n_pages);
 	if (!r)
+		r = take_head(fd, n_pages);
+	if (!r)
 		r = memfile_make(m, n_pages);
 	if (!r) {
 		s->found = m;
@@ -399,6 +421,7 @@ static int make_named(struct search *s)
 
 static int open_locked(struct search *s)
 {
+	struct memfile *m;
 	int r = 0;
 
 	if (s->p->stored_fd >= 0)
@@ -407,7 +430,16 @@ static int open_locked(struct search *s)
 			    : look_at(s, s->p->stored_fd, NULL);
 	if (!r)
 		r = look_around(s);
-	return r || s->found ? r : make_named(s);
+	if (!r && !s->found)
+		r = make_named(s);
+	if (r)
+		return r;
+	/* What was there before may have been left half made. */
+	m = s->found;
+	if (memfile_take(m, m->adopted ? m->ledger->n_pages : FIRST / ARENA_PAGE) < 0)
+		return refuse(s, -ENOSPC, "--cache %luM: there is not so much memory in %s",
+			m->ledger->n_pages >> 8, s->dir);
+	return 0;
 }
 
 int memfile_open(struct memfile **mp, const struct memfile_params *p, char *err, size_t err_len)
@@ -426,8 +458,8 @@ int memfile_open(struct memfile **mp, const struct memfile_params *p, char *err,
 		r = open_locked(&s);
 	if (s.dir_fd >= 0)
 		close(s.dir_fd);
-	if (r && s.found)
-		memfile_free(s.found);
+	if (r)
+		memfile_close(s.found);
 	*mp = r ? NULL : s.found;
 	return r;
 }
@@ -456,6 +488,7 @@ int memfile_anonymous(struct memfile **mp, uint64_t n_pages, int fd)
 		memfile_free(m);
 		return r > 0 ? -EINVAL : r;
 	}
+	m->n_taken = m->ledger->n_pages;
 	*mp = m;
 	return 0;
 }

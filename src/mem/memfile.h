@@ -12,7 +12,9 @@
  * on it, and looking and making is done under a lock on the directory.
  *
  * How much: taken whole with fallocate(). When the size was asked for and does not fit, that is refused with the
- * size that would; else what fits is taken and said. A memory with records keeps its size.
+ * size that would; else what fits is taken and said. A memory with records keeps its size. Making gigabytes of memory
+ * takes seconds, so of a new one only the first part is taken by memfile_open(); memfile_take() takes the rest, piece by
+ * piece, while the first part is already in use.
  *
  * Main thread, before and after the reactors run. */
 #pragma once
@@ -35,11 +37,14 @@ struct memfile {
 	uint64_t head_len;
 	uint64_t pages_at;    /* in the file */
 	bool adopted;         /* it has records */
+	uint64_t n_taken;     /* pages that have memory; the others must not be touched */
 	char *path;           /* NULL: it has no name here */
 };
 
 int memfile_open(struct memfile **mp, const struct memfile_params *p, char *err, size_t err_len);
 /* memfile_anonymous - a memory that lives as long as its descriptor. fd: -1, or one that is adopted (taken). */
 int memfile_anonymous(struct memfile **mp, uint64_t n_pages, int fd);
+/* memfile_take - memory for up to n more pages: how many it were, 0: all have it; -errno. Any one thread. */
+int64_t memfile_take(struct memfile *m, uint64_t n);
 /* memfile_close - NULL. A memory without records loses its name. */
 struct memfile *memfile_close(struct memfile *m);

@@ -528,6 +528,61 @@ static void file_memory_stays(void **state)
 	all_back(0, 0);
 }
 
+/* Pages without memory are nobody's, and count for no promise, until there is some. */
+static void an_arena_grows(void **state)
+{
+	struct arena_params p = {.name = "grows",
+		.kind = ARENA_FILE,
+		.n_pages = 160,
+		.n_merge_pages = 16,
+		.n_absent = 128};
+	struct quota q = {0};
+	struct arena *a;
+	struct run runs[4];
+	unsigned n_runs;
+	uint32_t n_quota;
+
+	assert_int_equal(arena_new(&a, &p), 0);
+	assert_int_equal(arena_n_free(a), 32);
+	assert_int_equal(arena_n_lent(a), 0);
+	assert_true(arena_n_open(a) < 32 && arena_n_promisable(a) < 32);
+	assert_int_equal(arena_grant(a, &q, 40), ARENA_FULL);
+	assert_int_equal(arena_take(a, ARENA_MERGE, NULL, 33, false, runs, 4, &n_runs, &n_quota),
+		ARENA_FULL);
+	arena_grow(a, 64);
+	arena_check(a);
+	assert_int_equal(arena_take(a, ARENA_OPEN, NULL, 40, false, runs, 4, &n_runs, &n_quota), 0);
+	assert_int_equal(n_runs, 1);
+	arena_unref(a, runs[0].page, 40);
+	assert_int_equal(arena_grant(a, &q, 40), 0);
+	arena_revoke(&q);
+	arena_grow(a, 64);
+	assert_int_equal(arena_n_absent(a), 0);
+	assert_int_equal(arena_n_open(a), 144);
+	arena_check(a);
+	arena_free(a);
+}
+
+static void pages_are_adopted_and_kept(void **state)
+{
+	struct arena_params p = {.name = "kept", .kind = ARENA_FILE, .n_pages = 64};
+	struct arena *a;
+
+	assert_int_equal(arena_new(&a, &p), 0);
+	arena_adopt(a, 5);
+	arena_adopt(a, 5);
+	arena_adopt(a, 63);
+	assert_int_equal(arena_n_free(a), 62);
+	assert_int_equal(arena_refs(a, 5), 2);
+	arena_keep(a, 5);
+	arena_keep(a, 5);
+	arena_unref(a, 63, 1);
+	assert_int_equal(arena_n_kept(a), 1);
+	assert_int_equal(arena_n_free(a), 63);
+	arena_check(a);
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -547,6 +602,8 @@ int main(void)
 		cmocka_unit_test(first_come_first_served),
 		cmocka_unit_test(wait_ends_at_once),
 		cmocka_unit_test(cancelled),
+		cmocka_unit_test(an_arena_grows),
+		cmocka_unit_test(pages_are_adopted_and_kept),
 		cmocka_unit_test(promised_and_merges_do_not_wait_behind),
 		cmocka_unit_test(thin),
 		cmocka_unit_test(punched),

@@ -213,25 +213,33 @@ void disks_close(struct disks *d)
 	d->cache = NULL;
 }
 
-void disks_lend(const struct disks *d, struct io *io)
+static bool lend(struct io *io, char *base, uint64_t len, const char *what)
 {
-	uint64_t len, at;
+	for (uint64_t at = 0; at < len; at += LEND_CHUNK) {
+		int rc = io_lend_memory(io, base + at, MIN(len - at, LEND_CHUNK));
+
+		if (rc && rc != -EOPNOTSUPP)
+			log_info("reactor %u: %llu of %llu MiB of %s are registered for direct I/O "
+				 "(%s); the rest goes by plain vectors",
+				io->index, (unsigned long long)at >> 20,
+				(unsigned long long)len >> 20, what, strerror(-rc));
+		if (rc)
+			return false;
+	}
+	return true;
+}
+
+bool disks_lend(const struct disks *d, struct io *io)
+{
+	uint64_t n;
 
 	if (!d->cache)
-		return;
-	len = arena_n_pages(d->cache) * ARENA_PAGE;
-	for (at = 0; at < len; at += LEND_CHUNK) {
-		int rc = io_lend_memory(
-			io, (char *)arena_base(d->cache) + at, MIN(len - at, LEND_CHUNK));
+		return false;
+	n = arena_n_pages(d->cache) - arena_n_absent(d->cache);
+	return lend(io, arena_base(d->cache), n * ARENA_PAGE, "the cache");
+}
 
-		if (rc == -EOPNOTSUPP)
-			return;
-		if (rc) {
-			log_info(
-				"reactor %u: %llu of %llu MiB of the cache are registered for direct I/O (%s); the rest goes by plain vectors",
-				io->index, (unsigned long long)at >> 20,
-				(unsigned long long)len >> 20, strerror(-rc));
-			return;
-		}
-	}
+bool disks_lend_more(struct io *io, void *base, size_t len)
+{
+	return lend(io, base, len, "what was added to the cache");
 }

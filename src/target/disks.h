@@ -19,5 +19,7 @@ struct server_world;
 int disks_open(struct disks *d, const struct config *c, const struct server_world *world, struct node **nodes,
 	char *err, size_t err_len);
 void disks_close(struct disks *d); /* after the nodes, which own the volumes */
-/* disks_lend - the cache's memory to one reactor's engine; on that reactor. */
-void disks_lend(const struct disks *d, struct io *io);
+/* disks_lend - the cache's memory to one reactor's engine, as far as there is any; on that reactor. disks_lend_more - a
+ * piece that came later. False: it takes no more. */
+bool disks_lend(const struct disks *d, struct io *io);
+bool disks_lend_more(struct io *io, void *base, size_t len);

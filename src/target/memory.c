@@ -2,6 +2,7 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,11 @@ struct memory {
 	struct arena *arena;
 	uint64_t share; /* pages of each volume that may be dirty */
 	struct volume *volumes[LEDGER_VOLUMES];
+
+	pthread_t filler;
+	bool filling, stop; /* stop: atomic */
+	void (*grown)(void *ctx, void *base, size_t len);
+	void *ctx;
 };
 
 __attribute__((format(printf, 4, 5))) static int fail(
@@ -70,7 +76,8 @@ static int make_arena(struct memory *m)
 		.n_merge_pages = n / 16,
 		.n_content_pages = n / 4,
 		.fd = m->file->fd,
-		.fd_at = m->file->pages_at};
+		.fd_at = m->file->pages_at,
+		.n_absent = n - m->file->n_taken};
 
 	return arena_new(&m->arena, &p);
 }
@@ -248,10 +255,51 @@ void memory_adopt(struct memory *m)
 	tell(m, n);
 }
 
+/* --- the rest of a large memory --- */
+
+enum { PIECE = (64 << 20) / ARENA_PAGE };
+
+static void *fill(void *arg)
+{
+	struct memory *m = arg;
+	int64_t n;
+
+	while (!__atomic_load_n(&m->stop, __ATOMIC_RELAXED) &&
+		(n = memfile_take(m->file, PIECE)) != 0) {
+		if (n < 0) {
+			log_warn("buffer memory: %s: it stays at %lu MiB", strerror((int)-n),
+				m->file->n_taken >> 8);
+			break;
+		}
+		arena_grow(m->arena, (uint32_t)n);
+		m->grown(m->ctx, arena_ptr(m->arena, (uint32_t)(m->file->n_taken - (uint64_t)n)),
+			(size_t)n * ARENA_PAGE);
+	}
+	return NULL;
+}
+
+void memory_fill(struct memory *m, void (*grown)(void *ctx, void *base, size_t len), void *ctx)
+{
+	m->grown = grown;
+	m->ctx = ctx;
+	m->filling = m->file->n_taken < m->file->ledger->n_pages &&
+		     pthread_create(&m->filler, NULL, fill, m) == 0;
+}
+
+void memory_stop_filling(struct memory *m)
+{
+	if (!m->filling)
+		return;
+	__atomic_store_n(&m->stop, true, __ATOMIC_RELAXED);
+	pthread_join(m->filler, NULL);
+	m->filling = false;
+}
+
 struct memory *memory_close(struct memory *m)
 {
 	if (!m)
 		return NULL;
+	memory_stop_filling(m);
 	arena_free(m->arena);
 	memfile_close(m->file);
 	free(m);

@@ -23,5 +23,9 @@ int memory_back(struct memory *m, const struct config *c, const struct config_di
 void memory_serves(struct memory *m, const struct volume_back *back, struct volume *v);
 /* memory_adopt - all volumes are there: each gets what is its own. */
 void memory_adopt(struct memory *m);
+/* memory_fill - a thread takes what memory is still missing; grown() is told of each piece, on that thread. Before
+ * the reactors stop: memory_stop_filling(), safe to call twice. */
+void memory_fill(struct memory *m, void (*grown)(void *ctx, void *base, size_t len), void *ctx);
+void memory_stop_filling(struct memory *m);
 /* memory_close - NULL; the volumes are gone. */
 struct memory *memory_close(struct memory *m);

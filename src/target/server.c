@@ -312,13 +312,45 @@ static void start_worker(struct io_work *work)
 {
 	struct start *st = container_of(work, struct start, work);
 
-	disks_lend(&st->s->disks, st->w->io);
+	st->w->lends = disks_lend(&st->s->disks, st->w->io);
 	if (st->w == &st->s->workers[0]) {
 		start_units(st->s, st->w->io);
 		for (unsigned i = 0; i < st->s->n_portals; i++)
 			io_want(st->w->io, &st->s->portals[i].sock, IO_IN);
 	}
 	free(st);
+}
+
+struct growth {
+	struct io_work work;
+	struct worker *w;
+	void *base;
+	size_t len;
+};
+
+static void on_growth(struct io_work *work)
+{
+	struct growth *g = container_of(work, struct growth, work);
+
+	g->w->lends = g->w->lends && disks_lend_more(g->w->io, g->base, g->len);
+	free(g);
+}
+
+/* on_grown - the cache has more memory: each reactor lends it to its engine. */
+static void on_grown(void *ctx, void *base, size_t len)
+{
+	struct server *s = ctx;
+
+	for (unsigned i = 0; i < s->n_workers; i++) {
+		struct growth *g = malloc(sizeof(*g));
+
+		if (!g)
+			return; /* it is plain memory to that engine */
+		*g = (struct growth){
+			.w = &s->workers[i], .base = base, .len = len, .work.fn = on_growth};
+		list_init(&g->work.link);
+		io_post(s->workers[i].io, &g->work);
+	}
 }
 
 static int start_workers(struct server *s, char *err, size_t err_len)
@@ -337,6 +369,8 @@ static int start_workers(struct server *s, char *err, size_t err_len)
 			return fail(err, err_len, rc, "thread: %s", strerror(-rc));
 	}
 	s->started = true;
+	if (s->disks.memory)
+		memory_fill(s->disks.memory, on_grown, s);
 	return 0;
 }
 
@@ -584,6 +618,8 @@ int server_stop(struct server *s, unsigned timeout_ms, struct server_watch *watc
 
 	if (!s->started)
 		return 0;
+	if (s->disks.memory)
+		memory_stop_filling(s->disks.memory);
 	/* Two empty sweeps in a row: a connection may have been on its way between reactors. */
 	for (unsigned empty = 0; empty < 2;) {
 		bool hurry = watch && !watch->go_on(watch, server_unclean_bytes(s));

@@ -16,6 +16,7 @@ struct worker {
 	struct server *server;
 	struct reactor *reactor;
 	struct io *io;
+	bool lends; /* the engine takes more of the cache's memory */
 	struct rx_scratch *scratch;
 	struct list conns, sessions;
 	struct list free_tasks, free_txs, free_batches;

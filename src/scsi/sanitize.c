@@ -19,6 +19,7 @@
 #include "check.h"
 #include "log.h"
 #include "sanitize.h"
+#include "token.h"
 
 enum { OVERWRITE = 0x01, BLOCK_ERASE = 0x02, CRYPTO_ERASE = 0x03, EXIT_FAILED = 0x1f };
 enum { IMMED = 0x80, AUSE = 0x20, INVERT = 0x80 };
@@ -230,12 +231,32 @@ static void on_kept_start(struct keep_waiter *w, int error)
 	step(s);
 }
 
+static void drain(struct sanitize *s);
+
+static void on_drain(struct io_timer *t)
+{
+	drain(container_of(t, struct sanitize, timer));
+}
+
+/* drain - copies that commands to other units brought here: none begins another piece by now (the state
+ * forbids it), and what is under way must not write behind the erasure. */
+static void drain(struct sanitize *s)
+{
+	io_timer_init(&s->timer, on_drain);
+	if (!s->leaving && atomic_load(&s->l->n_copies) &&
+		!io_timer_set(s->io, &s->timer, io_now(s->io) + 1000000))
+		return;
+	io_timer_init(&s->timer, on_timer);
+	s->keep.kept = on_kept_start;
+	keep_save(s->l, s->io, &s->keep);
+}
+
 static void on_swept(struct scsi_sweep *sweep)
 {
 	struct sanitize *s = container_of(sweep, struct sanitize, sweep);
 
-	s->keep.kept = on_kept_start;
-	keep_save(s->l, s->io, &s->keep);
+	tokens_revoke(s->l);
+	drain(s);
 }
 
 static bool everybody(const struct scsi_sweep *s, const struct nexus *n)

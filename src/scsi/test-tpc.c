@@ -784,6 +784,36 @@ static void writing_a_token_minds_reservations_and_protection(void **state)
 	BAD(WRITE(REMOVABLE, write_list(0, RANGE(100, 1))), 0x0a, 0x0d, 0x01);
 }
 
+/* A copy asked of one unit writes to another that is to be erased: it ends first. */
+static void a_sanitize_operation_waits_for_copies_to_its_unit(void **state)
+{
+	struct volume *v = lu_volume(rig.map.lu[BIG]);
+	struct scsi_cmd c, eraser;
+	uint32_t len;
+
+	make_token(BIG, 0, 4);
+	fill(12, 256 * 4096);
+	write_blocks(BIG, 0, 256, data);
+	len = simple(BIG, BIG, 0, 5000, 5000);
+	rig_begin(&rig, &c, DISK, COPY(0, len), false, true, len);
+	rig_fill(&c, list);
+	rig_begin(&rig, &eraser, BIG, CDB(0x48, 0x82), false, false, 0);
+	scsi_execute(&c);
+	scsi_execute(&eraser);
+	for (unsigned i = 0; i < 12; i++)
+		rig_turn(&rig);
+	assert_int_equal(c.state, SCSI_RUNNING);
+	assert_int_equal(volume_mapped_bytes(v), 2 << 20); /* nothing is erased yet */
+	end_long(&c);
+	end_long(&eraser);
+	assert_int_equal(rig.last.status, SCSI_GOOD);
+	while (rig_turn(&rig))
+		;
+	assert_int_equal(volume_mapped_bytes(v), 0);
+	assert_int_equal(rig.map.lu[BIG]->n_copies, 0);
+	BAD(WRITE(DISK, write_list(0, RANGE(100, 1))), 5, 0x23, 0x06);
+}
+
 /* --- the page --- */
 static const uint8_t *descriptor(uint16_t type)
 {
@@ -856,6 +886,7 @@ int main(void)
 		TEST(a_token_may_live_longer),
 		TEST(lists_of_ranges_are_checked),
 		TEST(writing_a_token_minds_reservations_and_protection),
+		TEST(a_sanitize_operation_waits_for_copies_to_its_unit),
 		TEST(the_page_tells_all),
 	};
 

@@ -161,6 +161,49 @@ CDBS = {
 for name, data in CDBS.items():
     seed("cdb", name, data)
 
+# --- copy: which command (bits 0, 1) and unit (bit 2), its parameter list ---
+SELF = 0xFFFF
+
+
+def segment(source_lba, lba, n, kind=2, source=SELF, destination=SELF):
+    return struct.pack(">BBHHHHHQQ", kind, 0, 24, source, destination, 0, n, source_lba, lba)
+
+
+def named(block=512):
+    return struct.pack(">BBHBBBB20sI", 0xE4, 0, 0, 1, 3, 0, 8, b"3" * 8, block)
+
+
+def lid1(cscds=b"", segments=b"", flags=0, inline=0):
+    return struct.pack(">BBHIII", 5, flags, len(cscds), 0, len(segments), inline) + cscds + segments
+
+
+def lid4(cscds=b"", segments=b"", immed=0):
+    head = struct.pack(">BBH11xBB3xI18xHHH", 1, 0, 32, immed, 0xFF, 5, len(cscds), len(segments), 0)
+    return head + cscds + segments
+
+
+def token_list(head, *ranges):
+    body = b"".join(struct.pack(">QII", lba, n, 0) for lba, n in ranges)
+    return struct.pack(">H", len(head) + 2 + len(body)) + head + struct.pack(">H", len(body)) + body
+
+
+ZERO_TOKEN = struct.pack(">IHH", 0xFFFF0001, 0, 504) + bytes(504)
+for name, data in {
+    "lid1-inside-the-unit": bytes([0]) + lid1(b"", segment(0, 100, 8)),
+    "lid1-overlap": bytes([0]) + lid1(b"", segment(0, 3, 600) + segment(3, 0, 600)),
+    "lid1-unit-not-there": bytes([0]) + lid1(named(), segment(0, 100, 8, source=0)),
+    "lid1-beyond-the-end": bytes([0]) + lid1(b"", segment(2040, 0, 16)),
+    "lid1-other-segment": bytes([0]) + lid1(b"", segment(0, 0, 1, kind=3)),
+    "lid1-cut-off": bytes([0]) + lid1(named(), segment(0, 1, 1))[:-5],
+    "lid1-4096": bytes([4]) + lid1(b"", segment(0, 10, 8)),
+    "lid4": bytes([1]) + lid4(b"", segment(0, 100, 8)),
+    "lid4-immediate": bytes([1]) + lid4(b"", segment(0, 100, 8), immed=1),
+    "populate": bytes([2]) + token_list(bytes(12), (0, 8), (100, 5)),
+    "populate-twice-the-same": bytes([2]) + token_list(bytes(12), (0, 8), (7, 5)),
+    "write-zeros": bytes([3]) + token_list(bytes(14) + ZERO_TOKEN + bytes(6), (5, 60)),
+}.items():
+    seed("copy", name, data)
+
 # --- framer: digests, PDUs (kind and fields), 0xff, receive lengths ---
 
 

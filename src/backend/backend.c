@@ -5,9 +5,9 @@
  * way of a request may go down a step: punch -> zero -> write zeros, when the backend lacks the
  * capability or the system answers EOPNOTSUPP, which costs it the capability.
  *
- * A flush that fails may have given up what others wrote (Linux calls such pages clean, and the next
- * flush succeeds). So a request that was written while one failed does not trust its own: it writes
- * all of its bytes once more, and flushes again. */
+ * A flush that fails may have given up what others wrote, or are writing (Linux calls such pages clean,
+ * and the next flush succeeds). So a request that was under way while one failed moves all of its
+ * bytes once more, and a durable one does not trust its own flush then. */
 #include "backend.h"
 
 #include <errno.h>
@@ -64,11 +64,38 @@ static void end_later(struct backend_req *r, int error)
 	io_defer(r->io, &r->later);
 }
 
+/* --- beside flushes that fail --- */
+static void begin(struct backend_req *r)
+{
+	r->moved = 0;
+	r->at_iov = 0;
+	r->skip = 0;
+	r->sync = false;
+	r->suspect = 0;
+	r->n_failed = backend_failed_flushes(r->b);
+}
+
+/* trusts - no flush has failed since the request began to move. If one has: it moves again, or has ended. */
+static bool trusts(struct backend_req *r)
+{
+	if (r->n_failed == backend_failed_flushes(r->b))
+		return true;
+	if (r->n_again++ == MAX_AGAIN) {
+		r->done(r, -EIO);
+	} else {
+		begin(r);
+		piece_next(r);
+	}
+	return false;
+}
+
 static void moved_all(struct backend_req *r)
 {
 	bool changes = r->kind != IO_READ && r->kind != IO_FLUSH;
 	bool by_itself = r->way == IO_WRITE && backend_caps(r->b) & BACKEND_DURABLE;
 
+	if (changes && !trusts(r))
+		return;
 	if (changes && r->durable && !by_itself && !r->sync && backend_caps(r->b) & BACKEND_FLUSH) {
 		r->sync = true;
 		piece_next(r);
@@ -149,36 +176,11 @@ static uint64_t search_len(const struct backend_req *r)
 	return MAX(half / u * u, u);
 }
 
-/* --- durable by a flush --- */
-static void begin(struct backend_req *r)
-{
-	r->moved = 0;
-	r->at_iov = 0;
-	r->skip = 0;
-	r->sync = false;
-	r->suspect = 0;
-	r->n_failed = backend_failed_flushes(r->b);
-}
-
-static void synced(struct backend_req *r)
-{
-	if (r->n_failed == backend_failed_flushes(r->b)) {
-		r->done(r, 0);
-	} else if (r->n_again++ == MAX_AGAIN) {
-		r->done(r, -EIO);
-	} else {
-		begin(r);
-		piece_next(r);
-	}
-}
-
 static void on_flushed(struct backend_req *r, int64_t res)
 {
 	if (res < 0)
 		r->done(r, (int)res);
-	else if (r->sync)
-		synced(r);
-	else
+	else if (!r->sync || trusts(r))
 		r->done(r, 0);
 }
 

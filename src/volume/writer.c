@@ -235,6 +235,8 @@ void writer_ended(struct writer *w, int error)
 	if (error) {
 		w->batch_error = error;
 		on_failure(w, error);
+	} else {
+		w->unsynced = true;
 	}
 	writer_kick(w, NULL);
 }
@@ -467,6 +469,7 @@ static void begin_sync(struct writer *w)
 	w->state = WRITER_SYNC;
 	w->mark = !w->mark;
 	w->sync_due = false;
+	w->unsynced = false;
 	w->flush = (struct backend_req){.kind = IO_FLUSH, .done = on_flushed};
 	backend_io(w->v->backend, w->io, &w->flush);
 }
@@ -568,7 +571,8 @@ static void drain(struct writer *w)
 	}
 	if (w->batch_error || given_up(w))
 		end_batch(w, w->batch_error ? w->batch_error : -ECANCELED);
-	else if (written(w))
+	else if (written(w) ||
+		 w->unsynced) /* a page may be dirty anew, and what was written of it must last */
 		begin_sync(w);
 	else
 		end_batch(w, 0);

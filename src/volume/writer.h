@@ -67,6 +67,7 @@ struct writer {
 	struct io *io; /* atomic; NULL: none yet */
 	struct io_work work;
 	struct io_timer timer, stamp_timer;
+	bool unsynced; /* a write has ended since the last flush of the backend began */
 	enum writer_state state;
 	struct list batch;  /* works; served[] of them have been walked */
 	struct list served;

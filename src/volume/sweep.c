@@ -9,13 +9,26 @@
 #include "copy.h"
 #include "writer.h"
 
+enum { SWEEP_AGAIN = 8 };
+
 static void sweep_step(struct vol_work *w);
 
+/* A flush that has failed, ours or somebody else's, may have given up what was zeroed here, and what it
+ * replaced is gone: all is zeroed again. */
 static void sweep_flushed(struct vol_work *w, int error)
 {
-	if (!error && backend_failed_flushes(w->v->backend) != w->n_failed)
-		error = -EIO; /* somebody else's, which may have given up what was zeroed here */
-	work_done(w, error);
+	uint32_t n_failed = backend_failed_flushes(w->v->backend);
+
+	if (!error && n_failed != w->n_failed)
+		error = -EIO;
+	if (!error || w->cancelled || w->n_again++ == SWEEP_AGAIN) {
+		work_done(w, error);
+		return;
+	}
+	w->n_failed = n_failed;
+	w->pos = w->op->off;
+	w->resume = sweep_step;
+	work_later(w);
 }
 
 /* Zeroed and punched ranges are durable by a flush. */

@@ -102,6 +102,7 @@ struct vol_work {
 	/* long operations */
 	bool cancelled;
 	uint32_t n_failed; /* flushes of the backend that had failed when it began */
+	unsigned n_again;  /* times that it was begun anew for that */
 	uint64_t pos, stop, from; /* bytes; pages in a flush */
 	struct vol_op sub;
 	struct backend_req flush;

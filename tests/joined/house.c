@@ -5,10 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "arena.h"
 #include "backend.h"
 #include "conn.h"
 #include "disks.h"
+#include "ledger.h"
 #include "session.h"
 #include "volume.h"
 
@@ -80,6 +84,11 @@ static void house_configure(struct house *h, const struct house_params *p)
 		d->mode = MODE_THROUGH; /* what the models of the disk expect */
 		d->size = p->file;
 	}
+	if (p->file) {
+		d->write_through = !p->write_back;
+		d->has_uuid = true;
+		d->uuid[0] = 1;
+	}
 	check(!config_finish(c));
 	h->addr = c->listen[0];
 }
@@ -91,6 +100,46 @@ static void house_start(struct house *h)
 	if (server_new_in(&h->server, &h->config, &h->world, err, sizeof(err)))
 		FAIL("server: %s", err);
 	house_calm(h, 0);
+}
+
+/* --- death --- */
+
+static struct house *mortal; /* whose die_at counts down */
+
+static void before_publish(void)
+{
+	struct house *h = mortal;
+
+	if (h->may_die && h->die_at && !--h->die_at && !sim_dead(h->sim))
+		house_die(h);
+}
+
+/* keep_memory - as it is at this instant. */
+static int keep_memory(int fd)
+{
+	struct stat st;
+	void *from, *to;
+	int copy = memfd_create("left", MFD_CLOEXEC);
+
+	check(copy > 0 && !fstat(fd, &st) && !ftruncate(copy, st.st_size));
+	from = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	to = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, copy, 0);
+	check(from != MAP_FAILED && to != MAP_FAILED);
+	memcpy(to, from, (size_t)st.st_size);
+	munmap(from, (size_t)st.st_size);
+	munmap(to, (size_t)st.st_size);
+	return copy;
+}
+
+void house_die(struct house *h)
+{
+	int fd = server_memory_fd(h->server);
+
+	check(!h->left);
+	if (fd >= 0)
+		h->left = keep_memory(fd);
+	h->die_at = 0;
+	sim_die(h->sim);
 }
 
 void house_open(struct house *h, const struct house_params *p)
@@ -116,15 +165,12 @@ void house_open(struct house *h, const struct house_params *p)
 		h->disk_caps = BACKEND_WRITE | BACKEND_PUNCH | BACKEND_ZERO | BACKEND_FLUSH |
 			       (p->no_dsync ? 0 : BACKEND_DURABLE);
 	}
+	mortal = h;
+	ledger_crash_point = before_publish;
 	house_start(h);
 }
 
-/* --- death and restart --- */
-
-void house_die(struct house *h)
-{
-	sim_die(h->sim);
-}
+/* --- restart --- */
 
 void house_restart(struct house *h, bool power)
 {
@@ -132,10 +178,15 @@ void house_restart(struct house *h, bool power)
 	h->server = server_free(h->server);
 	while (sim_step_by(h->sim, sim_now(h->sim)))
 		; /* what had been posted to nobody */
+	if (power && h->left)
+		close(h->left);
 	if (power && h->disk_caps)
 		sim_disk_crash(h->sim, h->disk);
+	h->world.memory_fd = power ? 0 : h->left;
+	h->left = 0;
 	sim_live(h->sim);
 	house_start(h);
+	h->world.memory_fd = 0; /* it was taken */
 }
 
 void house_calm(struct house *h, uint64_t ns)
@@ -179,6 +230,7 @@ void house_empty(struct house *h)
 
 void house_close(struct house *h)
 {
+	ledger_crash_point = NULL;
 	server_free(h->server);
 	config_deinit(&h->config);
 	sim_free(h->sim);

@@ -23,6 +23,7 @@ struct house_params {
 	uint64_t max_delay_ns;
 	uint64_t ram, file; /* bytes; file 0: no LUN 1 */
 	uint64_t cache;	    /* bytes of buffer memory for LUN 1; 0: as little as may be configured */
+	bool write_back;    /* LUN 1 */
 	bool no_dsync;	    /* LUN 1's disk cannot make a write durable by itself: it must be flushed */
 	bool r2t_line;
 };
@@ -36,6 +37,11 @@ struct house {
 	struct io_addr addr;
 	int disk; /* of LUN 1 */
 	uint32_t disk_caps;
+	int left; /* what SIGKILL left of the buffer memory; 0: nothing */
+	/* die_at - between two stores of those that order what outlives the process (ledger.h): the
+	 * daemon dies before that many more of them; 0: not. Only while may_die. */
+	unsigned die_at;
+	bool may_die;
 };
 
 void house_open(struct house *h, const struct house_params *p);

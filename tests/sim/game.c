@@ -4,7 +4,7 @@
  * daemon is killed, with or without the host, and starts again. Every read is held against the
  * model, and so is the whole of each disk after a restart and at the end; nothing may be left in the
  * target then. Seeds differ in the number of reactors, the network, the sizes of disk and cache, and in
- * what the disk lets fail. */
+ * what the disk lets fail; two of three write back. */
 #include "game.h"
 
 #include <stdio.h>
@@ -17,7 +17,8 @@ enum {
 	SETTLE_STEPS = 5000000,
 	RAM = 4 << 20,
 	FILE_SIZE = 4 << 20,
-	SMALL_CACHE = 1 << 20
+	SMALL_CACHE = 1 << 20,
+	CACHE = 4 << 20,
 };
 static const uint64_t second_ns = 1000000000;
 
@@ -56,22 +57,24 @@ static void game_open(struct game *g, struct house *h, uint64_t seed)
 	static const uint32_t pieces[] = {0, 40, 500, 5000, 65536};
 	static const uint64_t delays[] = {0, 1000, 50000, 2000000};
 	bool crowded = seed % 4 == 3; /* the disk does not fit into the cache */
+	bool back = seed % 3 != 0;
 	struct house_params p = {.seed = seed,
 		.n_reactors = 1 + (seed % 8 != 0) + (seed % 16 == 1),
 		.max_piece = pieces[seed % 5],
 		.max_delay_ns = delays[seed / 5 % 4],
 		.ram = RAM,
 		.file = FILE_SIZE,
-		.cache = crowded ? SMALL_CACHE : 0,
+		.cache = crowded ? SMALL_CACHE : CACHE,
+		.write_back = back,
 		.no_dsync = seed % 2,
-		.r2t_line = seed % 3 == 0};
+		.r2t_line = seed / 3 % 3 == 0};
 
 	memset(g, 0, sizeof(*g));
 	house_open(h, &p);
 	g->h = h;
 	g->n_luns = 2;
 	g->bursts = crowded ? 4 : 6;
-	g->durable[1] = true;
+	g->durable[1] = !back;
 	model_init(&g->models[0], "RAM disk", 8 + (uint32_t)sim_random(h->sim, seed % 2 ? 30 : 400),
 		false);
 	model_init(&g->models[1], "disk",
@@ -134,22 +137,48 @@ static void recovered(struct game *g)
 /* restart - the daemon has died. */
 static void restart(struct game *g, bool power)
 {
+	enum model_crash kill = g->durable[1] ? MODEL_KILLED_TORN : MODEL_KILLED;
+
 	for (unsigned i = 0; i < g->n_players; i++)
 		player_orphan(&g->players[i]);
 	model_crashed(&g->models[0], MODEL_FORGOTTEN);
-	model_crashed(&g->models[1], power ? MODEL_POWER : MODEL_KILLED_TORN);
+	model_crashed(&g->models[1], power ? MODEL_POWER : kill);
 	game_count(g, power ? EV_POWER_CUTS : EV_KILLS);
 	house_restart(g->h, power);
 	recovered(g);
 	tell(g, power ? "restarted after a power cut" : "restarted after a kill");
 }
 
+/* maybe_die - now, or where it hurts most. */
 static void maybe_die(struct game *g)
 {
-	if (sim_random(g->h->sim, 1000))
+	struct sim *s = g->h->sim;
+	bool power;
+
+	if (sim_dead(s)) {
+		game_count(g, EV_CRASHES);
+		restart(g, false);
 		return;
+	}
+	if (sim_random(s, 800))
+		return;
+	if (!g->durable[1] && sim_random(s, 3)) {
+		g->h->die_at = 1 + (unsigned)sim_random(s, 60);
+		return;
+	}
+	power = sim_random(s, 2);
 	house_die(g->h);
-	restart(g, sim_random(g->h->sim, 2));
+	restart(g, power);
+}
+
+static void let_happen(struct game *g, uint64_t n)
+{
+	struct sim *s = g->h->sim;
+
+	g->h->may_die = true;
+	while (n-- && !sim_dead(s))
+		sim_step_by(s, sim_now(s) + 5000000);
+	g->h->may_die = false;
 }
 
 static void play(struct game *g, unsigned n_steps)
@@ -159,13 +188,13 @@ static void play(struct game *g, unsigned n_steps)
 
 	for (step_now = 0; step_now < n_steps; step_now++) {
 		player_act(&g->players[sim_random(s, g->n_players)], true);
-		for (uint64_t n = sim_random(s, rush); n; n--)
-			sim_step_by(s, sim_now(s) + 5000000);
+		let_happen(g, sim_random(s, rush));
 		maybe_die(g);
 		/* Now and then nobody says a word for a while. */
 		if (!sim_random(s, 1000))
 			house_calm(g->h, sim_random(s, 45) * second_ns);
 	}
+	g->h->die_at = 0;
 }
 
 /* --- the end --- */
@@ -234,7 +263,20 @@ static void leave(struct game *g)
 	house_empty(g->h);
 }
 
-/* look - each disk as a whole, at rest. What was flushed, or is durable by the mode, lies on the disk. */
+/* flush - what an earlier fault left to be told is told first. */
+static void flush(struct peer *p)
+{
+	struct peer_cmd c = {.cdb = {0x91}};
+	struct peer_status st;
+	unsigned tries = 0;
+
+	do
+		peer_expect_status(p, peer_send_cmd(p, &c), &st);
+	while (st.status && ++tries < 8);
+	EXPECT(!st.status, "SYNCHRONIZE CACHE on a disk that is well: sense %u", st.key);
+}
+
+/* look - each disk as a whole, at rest. What was flushed lies on the disk. */
 static void look(struct game *g)
 {
 	struct peer *p;
@@ -246,6 +288,8 @@ static void look(struct game *g)
 		uint8_t *buf = read_all(g, p, i);
 
 		model_check(m, 0, m->n_blocks, model_tick(m), buf);
+		if (i)
+			flush(p);
 		if (i)
 			EXPECT(!memcmp(buf, sim_disk_bytes(g->h->sim, g->h->disk),
 				       (size_t)m->n_blocks * MODEL_BLOCK),

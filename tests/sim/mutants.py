@@ -39,12 +39,33 @@ MUTANTS = [
     ("zeros-that-overtake-a-write-are-not-durable", "src/volume/pageio.c",
      "\tr->overtakes = overtakes(r, ver);", "\tr->overtakes = overtakes(r, ver) && 0;"),
     ("flush-trusted-beside-a-failed-one", "src/backend/backend.c",
-     "\tif (r->n_failed == backend_failed_flushes(r->b)) {", "\tif (1) {"),
+     "\tif (r->n_failed == backend_failed_flushes(r->b))\n", "\tif (1)\n"),
     ("zeros-acknowledged-without-a-flush", "src/volume/sweep.c",
      "\tif (!end && w->v->backend)\n\t\tsync_flush(w, sweep_flushed);", "\tif (0)\n\t\tsync_flush(w, sweep_flushed);"),
     ("zeros-behind-a-newer-write", "src/volume/pageio.c",
      "\t\tif (r->busy == PAGE_IDLE)\n\t\t\tmark_fly(r, ver, launch);",
      "\t\tif (r->busy == PAGE_IDLE)\n\t\t\tmark_fly(r, oldest_ver(r), launch);"),
+    # write-back
+    ("flush-skipped-for-a-page-that-is-dirty-anew", "src/volume/writer.c",
+     "else if (written(w) || w->unsynced)", "else if (written(w))"),
+    ("flush-counted-for-later-writes", "src/volume/writer.c",
+     "\tif (!(e & ENTRY_MARK) == !w->mark)\n\t\treturn e; /* it ended later */\n", ""),
+    ("failed-flush-forgotten", "src/volume/writer.c",
+     "\tif (w->sync_error)\n\t\treturn dirty_again(v, at, e);\n", ""),
+    ("record-retired-before-the-next-is-published", "src/volume/dirty.c",
+     "\tpublish_all(work);\n",
+     "\tfor (uint32_t i = 0; i < work->n; i++) {\n"
+     "\t\tentry_t e = entry_shown(map_get(&v->map, work->first + i));\n\n"
+     "\t\tif (entry_is_unclean(e))\n\t\t\tledger_retire(v->writer->ledger, entry_page(e));\n\t}\n"
+     "\tpublish_all(work);\n"),
+    ("half-a-command-adopted", "src/volume/dirty.c",
+     "work->n > 1 ? ledger_begin(l, seq) : NULL", "work->n > 100000 ? ledger_begin(l, seq) : NULL"),
+    ("older-record-wins", "src/volume/dirty.c",
+     "older = r->seq < l->records", "older = r->seq > l->records"),
+    ("fua-without-a-flush", "src/volume/commit.c",
+     "r == COMMIT_DIRTY && w->op->durable", "r == COMMIT_DIRTY && 0"),
+    ("overwritten-record-stays", "src/volume/dirty.c",
+     "\t\tledger_retire(v->writer->ledger, entry_page(e));\n\t\tn_written", "\t\tn_written"),
 ]
 
 

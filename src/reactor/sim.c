@@ -43,10 +43,14 @@ void sim_mix(struct sim *s, uint64_t v)
 void sim_mix_bytes(struct sim *s, const void *data, size_t len)
 {
 	const uint8_t *b = data;
+	uint64_t word;
 
-	for (size_t i = 0; i < len; i++)
-		s->hash = (s->hash ^ b[i]) * UINT64_C(0x100000001b3);
-	sim_mix(s, len);
+	for (; len >= sizeof(word); len -= sizeof(word), b += sizeof(word)) {
+		memcpy(&word, b, sizeof(word));
+		sim_mix(s, word);
+	}
+	for (; len; len--)
+		sim_mix(s, *b++);
 }
 
 uint64_t sim_hash(const struct sim *s)

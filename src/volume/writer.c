@@ -571,8 +571,8 @@ static void drain(struct writer *w)
 	}
 	if (w->batch_error || given_up(w))
 		end_batch(w, w->batch_error ? w->batch_error : -ECANCELED);
-	else if (written(w) ||
-		 w->unsynced) /* a page may be dirty anew, and what was written of it must last */
+	/* A page may be dirty anew; what was written of it before must last all the same. */
+	else if (written(w) || w->unsynced)
 		begin_sync(w);
 	else
 		end_batch(w, 0);

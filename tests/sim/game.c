@@ -160,13 +160,13 @@ static void maybe_die(struct game *g)
 		restart(g, false);
 		return;
 	}
-	if (sim_random(s, 800))
+	if (sim_random(s, 600))
 		return;
-	if (!g->durable[1] && sim_random(s, 3)) {
+	if (!g->durable[1] && sim_random(s, 5) < 2) {
 		g->h->die_at = 1 + (unsigned)sim_random(s, 60);
 		return;
 	}
-	power = sim_random(s, 2);
+	power = sim_random(s, 3);
 	house_die(g->h);
 	restart(g, power);
 }

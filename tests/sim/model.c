@@ -297,12 +297,35 @@ void model_check(struct model *m, uint32_t lba, uint32_t n, uint64_t begun, cons
 
 /* --- crashes --- */
 
+enum { PAGE_BLOCKS = 8 };
+
+/* met_zeros - some of its pages were being zeroed during its life. */
+static bool met_zeros(const struct model *m, const struct model_write *w)
+{
+	for (uint32_t i = 0; i < m->n_writes; i++) {
+		const struct model_write *z = &m->writes[i];
+
+		if (z->zeros && z->ended > w->begun &&
+			z->lba / PAGE_BLOCKS <= (w->lba + w->n - 1) / PAGE_BLOCKS &&
+			w->lba / PAGE_BLOCKS <= (z->lba + z->n - 1) / PAGE_BLOCKS)
+			return true;
+	}
+	return false;
+}
+
+static bool may_tear(const struct model *m, const struct model_write *w, enum model_crash crash)
+{
+	return w->ended == UINT64_MAX &&
+	       (crash == MODEL_KILLED_TORN || (crash == MODEL_KILLED && met_zeros(m, w)));
+}
+
 void model_crashed(struct model *m, enum model_crash crash)
 {
+	for (uint32_t i = 0; i < m->n_writes; i++)
+		m->writes[i].torn |= may_tear(m, &m->writes[i], crash);
 	for (uint32_t i = 0; i < m->n_writes; i++) {
 		struct model_write *w = &m->writes[i];
 
-		w->torn |= crash == MODEL_KILLED_TORN && w->ended == UINT64_MAX;
 		end(m, w);
 	}
 	m->crashed = true;

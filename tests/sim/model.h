@@ -35,7 +35,8 @@ struct model_write {
 };
 
 enum model_crash {
-	MODEL_KILLED,      /* acknowledged writes survive, and no command is seen by halves */
+	MODEL_KILLED,      /* acknowledged writes survive, and no command is seen by halves (but one that met zeros
+			    * on their way to the disk, which it follows there page by page) */
 	MODEL_KILLED_TORN, /* acknowledged writes survive; one under way may be there by halves */
 	MODEL_POWER,       /* durable writes survive; of the others some blocks may */
 	MODEL_FORGOTTEN,   /* zeros */

@@ -36,10 +36,15 @@ static bool is_unsent(const struct player_task *t)
  * never did. */
 static void gone(struct player *p, struct player_task *t)
 {
-	if (is_unsent(t))
+	if (is_unsent(t)) {
 		model_void(model_of(p, t), t->number);
-	else if (changes(t))
+	} else if (changes(t)) {
 		model_doubt(model_of(p, t), t->number);
+		p->look.lun = t->lun;
+		p->look.lba = t->lba;
+		p->look.n = t->n;
+		p->look.times = 4;
+	}
 }
 
 /* give_up - nothing is awaited; the data that was asked for still goes out, or not. */
@@ -451,9 +456,17 @@ static void send_command(struct player *p)
 		t++;
 	if (t == p->tasks + PLAYER_TASKS || (int32_t)(p->p->maxcmdsn - p->p->cmdsn) < 0)
 		return;
-	t->lun = draw(p, p->g->n_luns);
-	t->kind = any_kind(p);
-	any_range(p, t);
+	if (p->look.times && draw(p, 2)) {
+		p->look.times--;
+		t->lun = p->look.lun;
+		t->kind = KIND_READ;
+		t->lba = p->look.lba;
+		t->n = p->look.n;
+	} else {
+		t->lun = draw(p, p->g->n_luns);
+		t->kind = any_kind(p);
+		any_range(p, t);
+	}
 	t->got = t->sent = t->asked = t->n_due = 0;
 	t->maybe_lost = reset_among(p, t->lun);
 	t->begun = model_tick(model_of(p, t));

@@ -50,6 +50,11 @@ struct player {
 	unsigned function_lun;
 	uint64_t function_begun;
 	bool reset_open[PLAYER_LUNS]; /* asked for, and not known to be over */
+	/* where a write was given up: looked at a few times, since it may not come later */
+	struct {
+		unsigned lun, times;
+		uint32_t lba, n;
+	} look;
 	/* writes of connections that were cut, which the next login settles */
 	struct {
 		unsigned lun;

@@ -85,7 +85,7 @@ static void house_configure(struct house *h, const struct house_params *p)
 		d->size = p->file;
 	}
 	if (p->file) {
-		d->write_through = !p->write_back;
+		d->mode = p->write_back ? MODE_BACK : MODE_THROUGH;
 		d->has_uuid = true;
 		d->uuid[0] = 1;
 	}

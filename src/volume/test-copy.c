@@ -3,6 +3,7 @@
 #include "voltest.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include "cache.h"
 #include "counter.h"
 
@@ -468,9 +469,82 @@ static void it_makes_do_with_few_pages(void **state)
 	end();
 }
 
+/* --- two threads --- */
+enum { RACE_PAGES = 380, RACE_WRITES = 4000 };
+
+struct racer {
+	pthread_t thread;
+	struct counters counters;
+	struct io io;
+	unsigned stop; /* atomic */
+};
+
+/* Pages of one number each, the numbers of a page going up. */
+static void *write_pages(void *arg)
+{
+	struct racer *r = arg;
+
+	counters_enter(&r->counters);
+	for (uint32_t i = 1; i <= RACE_WRITES; i++) {
+		uint64_t at = i * 7919u % RACE_PAGES * PAGE;
+		struct landing l;
+		struct test_op op;
+
+		landing_init(&l, t.side[0].v, at, PAGE, NULL);
+		check(!landing_take(&l, PAGE, false));
+		for (uint32_t k = 0; k < PAGE; k += 4)
+			memcpy((uint8_t *)l.iov[0].iov_base + k, &i, 4);
+		test_op_init(&op, t.side[0].v, &r->io, at, PAGE);
+		volume_commit(&op.op, &l);
+		check(op.done && !op.end);
+	}
+	counters_leave(&r->counters);
+	__atomic_store_n(&r->stop, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* A copy shows each page as it was at some moment, and a later copy nothing older. */
+static void copies_beside_a_writer_show_whole_pages(void **state)
+{
+	static struct racer r;
+	static uint32_t seen[RACE_PAGES], got[RACE_PAGES * PAGE / 4];
+	unsigned n_copies = 0;
+	bool last;
+
+	begin(false, false, 64);
+	memset(seen, 0, sizeof(seen));
+	r = (struct racer){0};
+	io_init(&r.io, &turn_ops, 1);
+	check(!pthread_create(&r.thread, NULL, write_pages, &r));
+	do {
+		unsigned to = n_copies++ % 2; /* shared within the volume, copied to the other */
+		uint64_t off = to ? 0 : RACE_PAGES * PAGE, n = RACE_PAGES * PAGE;
+		struct test_op op;
+
+		last = __atomic_load_n(&r.stop, __ATOMIC_ACQUIRE);
+		copy_begin(&op, 0, 0, to, off, n);
+		finish();
+		check(op.done && !op.end);
+		test_op_init(&op, t.side[to].v, &t.io, off, n);
+		volume_read(&op.op);
+		check(op.done && !op.end);
+		copy_iov((uint8_t *)got, op.op.iov, op.op.n_iov);
+		volume_unpin(&op.op);
+		for (uint64_t k = 0; k < n / 4; k++) {
+			check(got[k] == got[k / 1024 * 1024]);
+			check(got[k] >= seen[k / 1024]);
+			seen[k / 1024] = got[k];
+		}
+	} while (!last);
+	pthread_join(r.thread, NULL);
+	io_deinit(&r.io);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(copies_beside_a_writer_show_whole_pages),
 		cmocka_unit_test(copies_between_memories_equal_the_model),
 		cmocka_unit_test(copies_between_files_equal_the_model),
 		cmocka_unit_test(copies_with_a_small_cache_equal_the_model),

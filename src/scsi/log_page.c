@@ -67,8 +67,7 @@ static void add_counts(struct nexus_lu *sum, const struct nexus_lu *n)
 	sum->blocks_written += __atomic_load_n(&n->blocks_written, __ATOMIC_RELAXED);
 }
 
-/* SPC-4 7.3.9: commands and blocks; times are not measured. */
-static void log_statistics(struct log *g)
+static void log_counts(struct log *g)
 {
 	const struct lu *l = g->c->lu;
 	struct nexus_lu sum = {0};
@@ -89,6 +88,20 @@ static void log_statistics(struct log *g)
 	put_be64(d + 8, sum.n_writes);
 	put_be64(d + 16, sum.blocks_written); /* received */
 	put_be64(d + 24, sum.blocks_read);
+}
+
+/* SPC-4 7.3.9: commands and blocks, idle time, and the unit of times, a millisecond. Times are not measured: 0. */
+static void log_statistics(struct log *g)
+{
+	uint8_t *unit;
+
+	log_counts(g);
+	put_parameter(g, 0x0002, BINARY_LIST, 8);
+	unit = put_parameter(g, 0x0003, BINARY_LIST, 8);
+	if (unit) {
+		put_be32(unit, 3); /* 1 * 10^-3 s */
+		put_be32(unit + 4, 1);
+	}
 }
 
 /* SPC-4 7.3.11: no exception, no sensor. */

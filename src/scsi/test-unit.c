@@ -394,9 +394,11 @@ static void test_log_statistics(void **state)
 	dirty();
 	AS_OTHER(GOOD(IN(DISK, CDB(0x28, 0, 0, 0, 0, 0, 0, 0, 7), 7 * 512)));
 	GOOD(LOG(0x19, 0));
-	assert_memory_equal(rig.in, ((uint8_t[]){0x19, 0, 0, 68, 0, 1, 3, 64}), 8);
+	assert_memory_equal(rig.in, ((uint8_t[]){0x19, 0, 0, 92, 0, 1, 3, 64}), 8);
 	assert_true(get_be64(rig.in + 8) == 1 && get_be64(rig.in + 16) == BLOCKS / 64);
 	assert_true(get_be64(rig.in + 24) == BLOCKS && get_be64(rig.in + 32) == 7);
+	assert_memory_equal(rig.in + 72, ((uint8_t[]){0, 2, 3, 8, 0, 0, 0, 0, 0, 0, 0, 0}), 12);
+	assert_memory_equal(rig.in + 84, ((uint8_t[]){0, 3, 3, 8, 0, 0, 0, 3, 0, 0, 0, 1}), 12);
 	nexus_deinit(&rig.other); /* what it did stays */
 	GOOD(LOG(0x19, 0));
 	assert_true(get_be64(rig.in + 8) == 1 && get_be64(rig.in + 32) == 7);

@@ -68,6 +68,10 @@ kernel_trouble() {
 	'BUG:|WARNING:|Oops|general protection|hung_task|blocked for more than'
 }
 
+# Lost connections so far in this case, as the kernel tells.
+conn_errors() { kernel_log | grep -c 'detected conn error'; }
+more_errors_than() { [ "$(conn_errors)" -gt "$1" ]; }
+
 # ---------------------------------------------------------------- the host side
 
 # host VERB ARG...: have run-guest do something.  Only one at a time.

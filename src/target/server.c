@@ -353,20 +353,34 @@ static void on_grown(void *ctx, void *base, size_t len)
 	}
 }
 
+/* Nobody else has heard of them yet: they have no connection. */
+static void stop_first(struct server *s, unsigned n)
+{
+	for (unsigned i = 0; i < n && !s->world; i++) {
+		reactor_stop(s->workers[i].reactor);
+		reactor_join(s->workers[i].reactor);
+	}
+}
+
 static int start_workers(struct server *s, char *err, size_t err_len)
 {
 	for (unsigned i = 0; i < s->n_workers; i++) {
 		struct start *st = malloc(sizeof(*st));
 		int rc;
 
-		if (!st)
+		if (!st) {
+			stop_first(s, i);
 			return fail(err, err_len, -ENOMEM, "no memory");
+		}
 		*st = (struct start){.s = s, .w = &s->workers[i], .work.fn = start_worker};
 		list_init(&st->work.link);
 		io_post(s->workers[i].io, &st->work);
 		rc = s->world ? 0 : reactor_start(s->workers[i].reactor);
-		if (rc)
+		if (rc) {
+			free(st);
+			stop_first(s, i);
 			return fail(err, err_len, rc, "thread: %s", strerror(-rc));
+		}
 	}
 	s->started = true;
 	if (s->disks.memory)

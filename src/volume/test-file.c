@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "effort.h"
 
 enum { SECTOR = 512, KIB = 1024, MIB = 1 << 20, N_REACTORS = 2 };
 
@@ -498,17 +499,17 @@ static void race(enum engine engine, const struct shape *s, uint64_t n)
 
 static void no_acknowledged_sector_is_lost(void **state)
 {
-	race(ENGINE_OF(state), &sectors, 20000);
+	race(ENGINE_OF(state), &sectors, effort(20000));
 }
 
 static void no_acknowledged_stripe_is_lost(void **state)
 {
-	race(ENGINE_OF(state), &stripes, 8000);
+	race(ENGINE_OF(state), &stripes, effort(8000));
 }
 
 static void no_reader_sees_half_a_write(void **state)
 {
-	race(ENGINE_OF(state), &group, 4000);
+	race(ENGINE_OF(state), &group, effort(4000));
 }
 
 #define CASE(fn, engine)                                                                           \

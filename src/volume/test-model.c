@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include "effort.h"
 
 enum {
 	SECTOR = 512,
@@ -334,19 +335,19 @@ static void run(uint64_t seed, uint64_t n_cache, bool failing)
 
 static void every_read_shows_what_it_may(void **state)
 {
-	for (uint64_t seed = 1; seed <= 6; seed++)
+	for (uint64_t seed = 1; seed <= effort(6); seed++)
 		run(seed, 4096, false);
 }
 
 static void also_when_the_cache_is_small(void **state)
 {
-	for (uint64_t seed = 1; seed <= 6; seed++)
+	for (uint64_t seed = 1; seed <= effort(6); seed++)
 		run(seed, 640, false);
 }
 
 static void also_when_requests_fail(void **state)
 {
-	for (uint64_t seed = 1; seed <= 6; seed++)
+	for (uint64_t seed = 1; seed <= effort(6); seed++)
 		run(seed, 4096, true);
 }
 

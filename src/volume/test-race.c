@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include "be.h"
 #include "counter.h"
+#include "effort.h"
 
 enum { SECTOR = 512, N_WRITERS = 3, ROUNDS = 1000000, LEAF = MAP_LEAF_PAGES * ARENA_PAGE };
 
@@ -125,7 +126,7 @@ static void no_acknowledged_sector_is_lost(void **state)
 	struct io io;
 
 	io_init(&io, &turn_ops, 9);
-	rounds = ROUNDS / N_WRITERS;
+	rounds = effort(ROUNDS / N_WRITERS);
 	start(w, write_own_sectors, N_WRITERS);
 	while (__atomic_load_n(&running, __ATOMIC_ACQUIRE)) {
 		read_range(&io, 0, 32 * N_WRITERS, bytes);
@@ -188,7 +189,7 @@ static void no_acknowledged_stripe_is_lost(void **state)
 	struct io io;
 
 	io_init(&io, &turn_ops, 9);
-	rounds = ROUNDS / 10;
+	rounds = effort(ROUNDS / 10);
 	start(w, write_own_stripes, N_WRITERS);
 	while (__atomic_load_n(&running, __ATOMIC_ACQUIRE))
 		check_stripes(&io, seen);
@@ -221,7 +222,7 @@ static void no_reader_sees_half_a_write(void **state)
 	struct io io;
 
 	io_init(&io, &turn_ops, 9);
-	rounds = ROUNDS / 30;
+	rounds = effort(ROUNDS / 30);
 	start(w, write_group, N_WRITERS);
 	while (__atomic_load_n(&running, __ATOMIC_ACQUIRE)) {
 		read_range(&io, GROUP_LBA, GROUP, bytes);
@@ -269,7 +270,7 @@ static void no_update_is_lost(void **state)
 	struct io io;
 
 	io_init(&io, &turn_ops, 9);
-	rounds = ROUNDS / 10;
+	rounds = effort(ROUNDS / 10);
 	start(w, update_counters, N_WRITERS);
 	join(w, N_WRITERS);
 	read_range(&io, (2 * LEAF - 3 * SECTOR) / SECTOR, 6, bytes);

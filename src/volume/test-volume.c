@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "counter.h"
+#include "effort.h"
 
 static void unwritten_reads_as_zeros(void **state)
 {
@@ -62,7 +63,7 @@ static void random_writes_equal_the_model(void **state)
 	struct fixture *f = *state;
 
 	srand(1);
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < (int)effort(2000); i++) {
 		uint32_t len = 512 * (1 + rand() % (i % 10 ? 40 : 600));
 		uint64_t off = 512 * (uint64_t)(rand() % ((8 * MIB - len) / 512));
 

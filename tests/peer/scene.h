@@ -27,6 +27,9 @@ struct scene_case {
 		.name = #fn, .run = fn, ##__VA_ARGS__                                              \
 	}
 
+/* scene_effort - a part of n where a checker makes all of this slow (BERTH_SLOW, see src/base/effort.h). */
+uint64_t scene_effort(uint64_t n);
+
 int scene_main(const struct scene_case *cases, size_t n_cases, int argc, char **argv);
 #define SCENES(cases)                                                                              \
 	int main(int argc, char **argv)                                                            \

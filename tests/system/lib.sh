@@ -4,7 +4,7 @@
 # function that runs in a shell of its own with `set -e`: it passes when each command does. Output is TAP; what a
 # case printed is shown when it fails. Everything a script makes lies in $DIR and goes with it.
 #
-# BERTH is the program, BERTH_ENGINE epoll or uring; BERTH_SLOW=1 says that it runs under a checker.
+# BERTH is the program, BERTH_ENGINE epoll or uring; BERTH_SLOW says that it runs under a checker, and how much slower that is.
 set -u
 
 : "${BERTH:?is the program to test}"

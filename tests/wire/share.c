@@ -44,6 +44,13 @@ struct limits {
 	int64_t ms;
 };
 
+static struct limits limits_of(const struct daemon *d)
+{
+	const struct limits *l = d->arg;
+
+	return (struct limits){scene_effort(l->n_writes), (int64_t)scene_effort((uint64_t)l->ms)};
+}
+
 /* One writer's half: the even or the odd sectors, in a new order each round. */
 struct half {
 	struct peer *p;
@@ -109,7 +116,7 @@ static void look(
 
 static void sectors_of_the_same_pages(struct daemon *d)
 {
-	const struct limits *limits = d->arg;
+	const struct limits limits = limits_of(d);
 	uint8_t *buf = scene_alloc((size_t)N_SECTORS * BLOCK);
 	struct peer *reader = daemon_peer(d, NULL);
 	int64_t start = scene_now_ms();
@@ -118,7 +125,7 @@ static void sectors_of_the_same_pages(struct daemon *d)
 
 	half_init(&h[0], d, 0);
 	half_init(&h[1], d, 1);
-	while (n < limits->n_writes && scene_now_ms() - start < limits->ms) {
+	while (n < limits.n_writes && scene_now_ms() - start < limits.ms) {
 		round++;
 		half_shuffle(&h[0]);
 		half_shuffle(&h[1]);
@@ -174,7 +181,7 @@ static uint64_t one_stamp(struct peer *reader, uint8_t *buf, uint64_t lba)
  * locks). */
 static void whole_writes_only(struct daemon *d)
 {
-	const struct limits *limits = d->arg;
+	const struct limits limits = limits_of(d);
 	const uint64_t lba = (2 << 20) / BLOCK - 11;
 	struct span *a = scene_alloc(sizeof(*a)), *b = scene_alloc(sizeof(*b));
 	struct peer *pa = writer(d), *pb = writer(d), *reader = daemon_peer(d, NULL);
@@ -182,7 +189,7 @@ static void whole_writes_only(struct daemon *d)
 	int64_t start = scene_now_ms();
 	uint64_t id = 1, seen, n = 0;
 
-	for (; n < limits->n_writes && scene_now_ms() - start < limits->ms; id += 2 * DEPTH) {
+	for (; n < limits.n_writes && scene_now_ms() - start < limits.ms; id += 2 * DEPTH) {
 		span_start(pa, a, lba, id);
 		span_start(pb, b, lba, id + DEPTH);
 		for (unsigned i = 0; i < 4; i++) {
@@ -215,14 +222,14 @@ struct overlap {
 
 static void overlapping_ranges(struct daemon *d)
 {
-	const struct limits *limits = d->arg;
+	const struct limits limits = limits_of(d);
 	struct overlap *w = scene_alloc(WRITES * sizeof(*w));
 	struct peer *p[2] = {writer(d), writer(d)}, *reader = daemon_peer(d, NULL);
 	uint8_t *buf = scene_alloc(AREA * BLOCK);
 	uint64_t held[AREA] = {0}, id = 1, n = 0;
 	int64_t start = scene_now_ms();
 
-	for (; n < limits->n_writes && scene_now_ms() - start < limits->ms; id += WRITES) {
+	for (; n < limits.n_writes && scene_now_ms() - start < limits.ms; id += WRITES) {
 		bool written[AREA] = {false};
 
 		for (unsigned i = 0; i < WRITES; i++) {

@@ -106,9 +106,12 @@ uint64_t volume_ram_pages(uint64_t size)
 {
 	uint64_t content = (size + ARENA_PAGE - 1) / ARENA_PAGE;
 
-	/* What a thousand sessions are promised, and what readers pin: address space until it is
-	 * used. */
-	return content + 16 * (MAX_BYTES / ARENA_PAGE) + content / 16;
+	/* What a thousand sessions are promised, and what readers pin: address space until it is used, but counted
+	 * against the memory that is free. No command is longer than the disk, so a small one needs less; hundreds of
+	 * them fit where hundreds of large ones do not. */
+	return content +
+	       MIN(16 * (MAX_BYTES / ARENA_PAGE), 2 * content + SMALL_BYTES / ARENA_PAGE) +
+	       content / 16;
 }
 
 uint64_t volume_size(const struct volume *v)

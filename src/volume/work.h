@@ -16,6 +16,7 @@ struct writer;
 
 enum {
 	MAX_BYTES = 16 << 20,
+	SMALL_BYTES = 8 << 20, /* what even the smallest disk has for what is on its way */
 	/* 16 MiB that start within a page, and the rest of the first and last line of a landing. */
 	ARRAY_ROOM = MAX_BYTES / ARENA_PAGE + 2 * MAP_LINE_PAGES,
 	FEW = LANDING_RUNS,

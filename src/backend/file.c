@@ -351,7 +351,9 @@ static int shape(struct opening *o)
 		info->caps &= BACKEND_FLUSH | BACKEND_ROTATES;
 	else
 		info->caps |= BACKEND_WRITE | BACKEND_DURABLE;
-	if (!info->size || info->size % o->p->block)
+	if (!info->size)
+		return refuse(o, -EINVAL, "is empty");
+	if (info->size % o->p->block)
 		return refuse(o, -EINVAL, "its size, %lu bytes, is no multiple of the block, %u",
 			info->size, o->p->block);
 	if (info->align_offset > MAX_ALIGN || info->align_memory > MAX_ALIGN)

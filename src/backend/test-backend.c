@@ -406,7 +406,7 @@ static void what_cannot_be_served_is_refused_in_words(void **state)
 	make_file(1000);
 	REFUSED(0, false, 512, -EINVAL, "no multiple");
 	make_file(0);
-	REFUSED(0, false, 512, -EINVAL, "0 bytes");
+	REFUSED(0, false, 512, -EINVAL, "is empty");
 	make_file(512 * 9);
 	REFUSED(0, false, 4096, -EINVAL, "no multiple");
 	REFUSED(1 << 20, false, 512, -EINVAL, "has 4608 bytes");

@@ -75,6 +75,16 @@ static void warn_of_strangers(const struct config *c)
 	}
 }
 
+/* warn_of_nothing - lawful, and good for trying what an initiator does with a disk that it may not write. */
+static void warn_of_nothing(const struct config *c)
+{
+	for (unsigned i = 0; i < c->n_disks; i++) {
+		if (!c->disks[i].path && c->disks[i].ro)
+			log_warn("%s: a disk in memory that is read-only reads as zeros, always",
+				c->disks[i].text);
+	}
+}
+
 /* take_descriptors - as many as we may have: the usual soft limit is there for programs that use select(), and a
  * disk takes two, a connection one. */
 static void take_descriptors(void)
@@ -290,6 +300,7 @@ static int serve(struct config *c)
 		return exit_of(r);
 	}
 	warn_of_strangers(c);
+	warn_of_nothing(c);
 	c->memory_fd = take_memory();
 	take_descriptors();
 	block_signals(&set);

@@ -209,9 +209,6 @@ static int check_disk(const struct config_disk *d, char *err, size_t err_len)
 			d->text, d->block);
 	if (!d->path && !d->size)
 		return refuse(err, err_len, "%s: a RAM disk needs a size", d->text);
-	if (!d->path && d->ro)
-		return refuse(err, err_len,
-			"%s: a RAM disk that is read-only would always be empty", d->text);
 	if (d->lun >= CONFIG_LUNS_MAX)
 		return refuse(err, err_len, "%s: more than %d disks in one target", d->text,
 			CONFIG_LUNS_MAX);

@@ -114,6 +114,11 @@ static int open_store(const struct config *c, const struct config_disk *disk, st
 
 	if (!c->state_dir && (!disk->path || access(dir, W_OK) < 0))
 		return 0;
+	if (c->state_dir && access(dir, W_OK | X_OK) < 0) {
+		rc = -errno;
+		snprintf(err, err_len, "--state-dir %s: %s", dir, strerror(-rc));
+		return rc;
+	}
 	rc = store_open(&lp->store, dir, lp->uuid, recordp, &lp->record_len, err, err_len);
 	lp->record = *recordp;
 	return rc;

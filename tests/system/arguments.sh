@@ -4,6 +4,7 @@
 cd "$DIR" || exit 1
 truncate -s 1M there.img
 truncate -s 1000 odd.img
+: >empty.img
 mkdir folder
 
 # code | arguments | words of the one line on standard error
@@ -29,6 +30,8 @@ TABLE='
 1 | serve --listen 127.0.0.1:0 --ram 12T           | berth: --ram 12T: this machine has not that much memory free
 6 | serve --listen 127.0.0.1:0 --ram 900T          | berth: --ram 900T: more than a disk in memory can be
 6 | serve --listen 127.0.0.1:0 odd.img             | odd.img
+6 | serve --listen 127.0.0.1:0 empty.img           | empty.img: is empty
+4 | serve --ram 1M --state-dir nowhere             | --state-dir nowhere: No such file or directory
 6 | serve --listen 127.0.0.1:0 folder              | folder
 6 | serve --listen 127.0.0.1:0 there.img,size=2M   | there.img
 '

@@ -62,6 +62,14 @@ read_only() {
 	same "$(sha256sum <"$DIR/ro.img")" "$before"
 }
 
+read_only_ram() {
+	start zeros --ram 8M,ro
+	says "$(cat "$DIR/zeros.err")" "--ram 8M,ro: a disk in memory that is read-only reads as zeros"
+	qemu-io -r -f raw -c "read -P 0 4M 1M" "$(url zeros)"
+	refused io "$(url zeros)" "write -P 1 0 4K"
+	stop zeros
+}
+
 # More LUNs than peripheral addressing has: found by REPORT LUNS, and opened by the URLs that we print.
 many_luns() {
 	local disks=() i
@@ -128,7 +136,7 @@ advertised() {
 	stop far
 }
 
-plan 13
+plan 14
 it "starts" starts
 it "prints one line a LUN, then ready" prints_urls
 it "iscsi-ls lists both targets and all LUNs" lists_all
@@ -137,6 +145,7 @@ it "no disk shows another's bytes" disks_are_apart
 it "260 LUNs, each at its URL" many_luns
 it "330 targets with long names" many_targets
 it "a read-only disk refuses writes" read_only
+it "a read-only RAM disk does too, and the log says what it is good for" read_only_ram
 it "no such LUN, no such target" not_there
 it "IPv6 addresses stand in brackets" ipv6
 it "a second listener tells its port" several_listeners

@@ -7,6 +7,7 @@ need qemu-io
 hold() {
 	local words=$DIR/words.$1 pid
 	mkfifo "$words"
+	: >"$DIR/held" # what the one before said
 	qemu-io -f raw -t writeback "$(url "$1" "${3:-0}")" <"$words" >"$DIR/held" 2>&1 &
 	pid=$!
 	exec 8>"$words"

@@ -12,13 +12,13 @@
  * quota while its pages stay taken until what they replace is given back. Then open is 0, and a
  * quota's take may find the arena full and wait; nothing is ever handed out twice. */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "arena.h"
 #include "check.h"
+#include "lock.h"
 #include "runmap.h"
 #include "stash.h"
 #include "sysmem.h"
@@ -36,8 +36,8 @@ struct arena {
 	uint64_t fd_at;
 	uint64_t n_pages, n_merge, n_content;
 
-	_Alignas(64) pthread_mutex_t lock; /* for all below */
-	struct runmap map;                 /* free pages, but for those in the stash */
+	_Alignas(64) struct lock lock; /* for all below */
+	struct runmap map;             /* free pages, but for those in the stash */
 	struct stash stash;
 	uint64_t n_granted, n_promised;
 	uint64_t n_kept; /* pages that stay taken for ever */
@@ -136,18 +136,18 @@ static void unlock_and_wake(struct arena *a)
 		if (!w)
 			break;
 		gone += w->n_pages;
-		pthread_mutex_unlock(&a->lock);
+		lock_leave(&a->lock);
 		w->fn(w); /* w may be gone after this */
-		pthread_mutex_lock(&a->lock);
+		lock_take(&a->lock);
 	}
-	pthread_mutex_unlock(&a->lock);
+	lock_leave(&a->lock);
 }
 
 void arena_wait(struct arena *a, struct arena_wait *w, uint32_t n_pages, bool front)
 {
 	struct list *queue;
 
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	w->n_pages = n_pages;
 	queue = &a->waits[wait_class(w)];
 	if (front)
@@ -162,7 +162,7 @@ bool arena_wait_cancel(struct arena *a, struct arena_wait *w)
 {
 	bool queued;
 
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	queued = w->link.next && list_linked(&w->link); /* NULL: never waited */
 	if (queued) {
 		list_remove(&w->link);
@@ -180,9 +180,9 @@ bool arena_waited(struct arena *a)
 	 * begins to wait at this very moment is overtaken as if he had come a moment later. */
 	if (likely(!__atomic_load_n(&a->n_waiting, __ATOMIC_RELAXED)))
 		return false;
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	waited = !list_empty(&a->waits[WAIT_OPEN]);
-	pthread_mutex_unlock(&a->lock);
+	lock_leave(&a->lock);
 	return waited;
 }
 
@@ -199,7 +199,7 @@ int arena_grant(struct arena *a, struct quota *q, uint32_t n)
 	int end = 0;
 
 	check(!q->a);
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	if (n > open_pages(a) || n > promisable(a)) {
 		end = ARENA_FULL;
 	} else {
@@ -207,7 +207,7 @@ int arena_grant(struct arena *a, struct quota *q, uint32_t n)
 		a->n_promised += n;
 		*q = (struct quota){.a = a, .n_granted = n};
 	}
-	pthread_mutex_unlock(&a->lock);
+	lock_leave(&a->lock);
 	return end;
 }
 
@@ -217,7 +217,7 @@ void arena_revoke(struct quota *q)
 
 	if (!a)
 		return;
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	a->n_granted -= q->n_granted;
 	a->n_promised -= quota_left(q);
 	*q = (struct quota){0};
@@ -230,7 +230,7 @@ void quota_settle(struct quota *q, uint32_t n)
 
 	if (!a || n == 0)
 		return;
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	check(n <= q->n_used);
 	q->n_used -= n;
 	a->n_promised += n;
@@ -298,7 +298,7 @@ int arena_take(struct arena *a, enum arena_right right, struct quota *q, uint32_
 	check(n > 0 && (!q || !q->a || q->a == a));
 	*n_runsp = 0;
 	*n_quotap = 0;
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	end = admits(a, right, q, n, 0) ? take_runs(a, n, line_aligned, runs, max_runs, n_runsp)
 					: ARENA_FULL;
 	if (end == 0) {
@@ -310,7 +310,7 @@ int arena_take(struct arena *a, enum arena_right right, struct quota *q, uint32_
 		*n_quotap = own;
 	}
 	sums = __atomic_load_n(&a->sums, __ATOMIC_RELAXED); /* as new as any page that is taken */
-	pthread_mutex_unlock(&a->lock);
+	lock_leave(&a->lock);
 	/* Ours alone until we hand them on: no need of the lock, nor of more than a plain word. */
 	for (unsigned i = 0; i < *n_runsp; i++) {
 		if (unlikely(sums))
@@ -350,7 +350,7 @@ static void give_back(struct arena *a, uint32_t page, uint32_t n, bool punch)
 	 */
 	if (punch)
 		(void)madvise(arena_ptr(a, page), (uint64_t)n * ARENA_PAGE, MADV_DONTNEED);
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	if (punch ||
 		!stash_put(&a->stash, page, n)) /* who takes next wants pages that have memory */
 		runmap_give(&a->map, page, n);
@@ -393,14 +393,14 @@ void arena_keep_sums(struct arena *a)
 	size_t len = a->n_pages * sizeof(a->sums[0]);
 	void *sums;
 
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	if (!a->sums) {
 		sums = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (sums != MAP_FAILED)
 			__atomic_store_n(&a->sums, (uint32_t *)sums, __ATOMIC_RELEASE);
 	}
-	pthread_mutex_unlock(&a->lock);
+	lock_leave(&a->lock);
 }
 
 uint32_t *arena_sums(const struct arena *a, const void *ptr)
@@ -471,7 +471,6 @@ static void release(struct arena *a)
 	if (a->fd >= 0 && !a->fd_lent)
 		close(a->fd);
 	runmap_deinit(&a->map);
-	pthread_mutex_destroy(&a->lock);
 	sysmem_release(a->n_bytes);
 	free(a);
 }
@@ -479,7 +478,6 @@ static void release(struct arena *a)
 static struct arena *arena_blank(const struct arena_params *p)
 {
 	struct arena *a = aligned_alloc(_Alignof(struct arena), sizeof(*a));
-	pthread_mutexattr_t attr;
 
 	if (!a)
 		return NULL;
@@ -494,10 +492,6 @@ static struct arena *arena_blank(const struct arena_params *p)
 	strncpy(a->name, p->name ? p->name : "arena", sizeof(a->name) - 1);
 	for (unsigned i = 0; i < N_WAITS; i++)
 		list_init(&a->waits[i]);
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
-	pthread_mutex_init(&a->lock, &attr);
-	pthread_mutexattr_destroy(&attr);
 	return a;
 }
 
@@ -546,7 +540,7 @@ struct arena *arena_free(struct arena *a)
 
 void arena_grow(struct arena *a, uint32_t n)
 {
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	check(n <= a->n_absent);
 	runmap_give(&a->map, (uint32_t)(a->n_pages - a->n_absent), n);
 	a->n_absent -= n;
@@ -558,30 +552,30 @@ uint64_t arena_n_absent(const struct arena *a)
 	struct arena *m = (struct arena *)a;
 	uint64_t n;
 
-	pthread_mutex_lock(&m->lock);
+	lock_take(&m->lock);
 	n = a->n_absent;
-	pthread_mutex_unlock(&m->lock);
+	lock_leave(&m->lock);
 	return n;
 }
 
 void arena_adopt(struct arena *a, uint32_t page)
 {
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	check(page < a->n_pages);
 	stash_drain(&a->stash, &a->map);
 	if (!a->refs[page]++)
 		runmap_take(&a->map, page, 1);
-	pthread_mutex_unlock(&a->lock);
+	lock_leave(&a->lock);
 }
 
 void arena_keep(struct arena *a, uint32_t page)
 {
-	pthread_mutex_lock(&a->lock);
+	lock_take(&a->lock);
 	if (__atomic_load_n(&a->refs[page], __ATOMIC_ACQUIRE) == 1)
 		a->n_kept++;
 	else
 		__atomic_sub_fetch(&a->refs[page], 1, __ATOMIC_ACQ_REL);
-	pthread_mutex_unlock(&a->lock);
+	lock_leave(&a->lock);
 }
 
 /* --- looking --- */
@@ -613,9 +607,9 @@ uint64_t arena_n_free(const struct arena *a)
 	struct arena *locked = (struct arena *)a;
 	uint64_t n;
 
-	pthread_mutex_lock(&locked->lock);
+	lock_take(&locked->lock);
 	n = free_pages(a);
-	pthread_mutex_unlock(&locked->lock);
+	lock_leave(&locked->lock);
 	return n;
 }
 
@@ -629,9 +623,9 @@ uint64_t arena_n_kept(const struct arena *a)
 	struct arena *m = (struct arena *)a;
 	uint64_t n;
 
-	pthread_mutex_lock(&m->lock);
+	lock_take(&m->lock);
 	n = a->n_kept;
-	pthread_mutex_unlock(&m->lock);
+	lock_leave(&m->lock);
 	return n;
 }
 
@@ -640,9 +634,9 @@ uint64_t arena_n_promisable(const struct arena *a)
 	struct arena *m = (struct arena *)a; /* the lock is no part of what is looked at */
 	uint64_t n;
 
-	pthread_mutex_lock(&m->lock);
+	lock_take(&m->lock);
 	n = promisable(a);
-	pthread_mutex_unlock(&m->lock);
+	lock_leave(&m->lock);
 	return n;
 }
 
@@ -651,9 +645,9 @@ uint64_t arena_n_open(const struct arena *a)
 	struct arena *locked = (struct arena *)a;
 	uint64_t n;
 
-	pthread_mutex_lock(&locked->lock);
+	lock_take(&locked->lock);
 	n = open_pages(a);
-	pthread_mutex_unlock(&locked->lock);
+	lock_leave(&locked->lock);
 	return n;
 }
 
@@ -667,7 +661,7 @@ void arena_check(const struct arena *a)
 	struct arena *locked = (struct arena *)a;
 	uint32_t n_waiting = 0;
 
-	pthread_mutex_lock(&locked->lock);
+	lock_take(&locked->lock);
 	stash_drain(&locked->stash, &locked->map);
 	runmap_check(&a->map);
 	for (uint64_t p = 0; p < a->n_pages - a->n_absent; p++)
@@ -678,5 +672,5 @@ void arena_check(const struct arena *a)
 			n_waiting++;
 	}
 	check(n_waiting == a->n_waiting);
-	pthread_mutex_unlock(&locked->lock);
+	lock_leave(&locked->lock);
 }

@@ -22,7 +22,6 @@ static void *map_memory(uint64_t len)
 
 static int shards_init(struct map *m)
 {
-	pthread_mutexattr_t attr;
 	unsigned n = 1;
 
 	while (n < MAP_SHARDS && n < m->n_leaves)
@@ -31,15 +30,11 @@ static int shards_init(struct map *m)
 	if (!m->shards)
 		return -ENOMEM;
 	m->n_shards = n;
-	pthread_mutexattr_init(&attr);
-	/* Held for some hundred instructions: spin before sleeping. */
-	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
 	for (unsigned i = 0; i < n; i++) {
-		pthread_mutex_init(&m->shards[i].lock, &attr);
+		m->shards[i].lock = (struct lock){0};
 		pthread_mutex_init(&m->shards[i].turn, NULL);
 		m->shards[i].turn_taken = false;
 	}
-	pthread_mutexattr_destroy(&attr);
 	return 0;
 }
 
@@ -65,7 +60,6 @@ void map_deinit(struct map *m)
 	if (m->n_used)
 		munmap(m->n_used, m->n_leaves * sizeof(uint16_t));
 	for (unsigned i = 0; i < m->n_shards; i++) {
-		pthread_mutex_destroy(&m->shards[i].lock);
 		pthread_mutex_destroy(&m->shards[i].turn);
 	}
 	free(m->shards);
@@ -103,45 +97,24 @@ static bool span_each(const struct map *m, struct shard_span s, bool (*fn)(struc
 
 static bool shard_lock(struct map_shard *s)
 {
-	pthread_mutex_lock(&s->lock);
+	lock_take(&s->lock);
 	return s->turn_taken;
 }
 
 static bool shard_unlock(struct map_shard *s)
 {
-	pthread_mutex_unlock(&s->lock);
+	lock_leave(&s->lock);
 	return false;
 }
 
-/* Most ranges lie in one leaf. */
-static struct map_shard *only_shard(struct map *m, uint64_t first, uint64_t n)
+void map_lock_span(struct map *m, uint64_t first, uint64_t n)
 {
-	uint64_t leaf = first / MAP_LEAF_PAGES;
-
-	slow_check(n && first + n <= m->n_pages);
-	return likely((first + n - 1) / MAP_LEAF_PAGES == leaf)
-		       ? &m->shards[leaf & (m->n_shards - 1)]
-		       : NULL;
+	span_each(m, span_of(m, first, n), shard_lock);
 }
 
-void map_lock(struct map *m, uint64_t first, uint64_t n)
+void map_unlock_span(struct map *m, uint64_t first, uint64_t n)
 {
-	struct map_shard *only = only_shard(m, first, n);
-
-	if (only)
-		pthread_mutex_lock(&only->lock);
-	else
-		span_each(m, span_of(m, first, n), shard_lock);
-}
-
-void map_unlock(struct map *m, uint64_t first, uint64_t n)
-{
-	struct map_shard *only = only_shard(m, first, n);
-
-	if (only)
-		pthread_mutex_unlock(&only->lock);
-	else
-		span_each(m, span_of(m, first, n), shard_unlock);
+	span_each(m, span_of(m, first, n), shard_unlock);
 }
 
 /* --- the writer's turn --- */
@@ -155,17 +128,17 @@ static bool shard_await_turn(struct map_shard *s)
 static bool shard_take_turn(struct map_shard *s)
 {
 	pthread_mutex_lock(&s->turn);
-	pthread_mutex_lock(&s->lock);
+	lock_take(&s->lock);
 	s->turn_taken = true;
-	pthread_mutex_unlock(&s->lock);
+	lock_leave(&s->lock);
 	return true;
 }
 
 static bool shard_give_turn(struct map_shard *s)
 {
-	pthread_mutex_lock(&s->lock);
+	lock_take(&s->lock);
 	s->turn_taken = false;
-	pthread_mutex_unlock(&s->lock);
+	lock_leave(&s->lock);
 	pthread_mutex_unlock(&s->turn);
 	return false;
 }
@@ -177,7 +150,7 @@ static bool lock_each(struct map *m, struct shard_span s, struct map_shard *only
 
 void map_lock_write(struct map *m, uint64_t first, uint64_t n, bool have_turn)
 {
-	struct map_shard *only = only_shard(m, first, n);
+	struct map_shard *only = map_only_shard(m, first, n);
 	struct shard_span s = only ? (struct shard_span){0} : span_of(m, first, n);
 
 	while (unlikely(lock_each(m, s, only) && !have_turn)) {

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "check.h"
+#include "lock.h"
 
 typedef uint64_t entry_t;
 
@@ -81,7 +82,7 @@ static inline void *entry_rec(entry_t e)
 }
 
 struct map_shard {
-	_Alignas(64) pthread_mutex_t lock;
+	_Alignas(64) struct lock lock;
 	bool turn_taken; /* a writer that failed thrice is at work: other writers wait for `turn` */
 	pthread_mutex_t turn;
 };
@@ -98,9 +99,38 @@ struct map {
 int map_init(struct map *m, uint64_t n_pages);
 void map_deinit(struct map *m); /* safe to call twice */
 
+/* map_only_shard - the one of a range that lies in one leaf, as most do; else NULL. */
+static inline struct map_shard *map_only_shard(struct map *m, uint64_t first, uint64_t n)
+{
+	uint64_t leaf = first / MAP_LEAF_PAGES;
+
+	slow_check(n && first + n <= m->n_pages);
+	return likely((first + n - 1) / MAP_LEAF_PAGES == leaf)
+		       ? &m->shards[leaf & (m->n_shards - 1)]
+		       : NULL;
+}
+
 /* map_lock - all shards of a range of pages, at most 2 * MAP_SHARDS leaves less one. */
-void map_lock(struct map *m, uint64_t first, uint64_t n);
-void map_unlock(struct map *m, uint64_t first, uint64_t n);
+void map_lock_span(struct map *m, uint64_t first, uint64_t n);
+void map_unlock_span(struct map *m, uint64_t first, uint64_t n);
+static inline void map_lock(struct map *m, uint64_t first, uint64_t n)
+{
+	struct map_shard *only = map_only_shard(m, first, n);
+
+	if (only)
+		lock_take(&only->lock);
+	else
+		map_lock_span(m, first, n);
+}
+static inline void map_unlock(struct map *m, uint64_t first, uint64_t n)
+{
+	struct map_shard *only = map_only_shard(m, first, n);
+
+	if (only)
+		lock_leave(&only->lock);
+	else
+		map_unlock_span(m, first, n);
+}
 /* map_lock_write - the same for who will commit: waits while somebody else has the writer's turn.
  */
 void map_lock_write(struct map *m, uint64_t first, uint64_t n, bool have_turn);

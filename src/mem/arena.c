@@ -224,6 +224,13 @@ void arena_revoke(struct quota *q)
 	unlock_and_wake(a);
 }
 
+static void settle(struct arena *a, struct quota *q, uint32_t n)
+{
+	check(n <= q->n_used);
+	q->n_used -= n;
+	a->n_promised += n;
+}
+
 void quota_settle(struct quota *q, uint32_t n)
 {
 	struct arena *a = q ? q->a : NULL;
@@ -231,9 +238,7 @@ void quota_settle(struct quota *q, uint32_t n)
 	if (!a || n == 0)
 		return;
 	lock_take(&a->lock);
-	check(n <= q->n_used);
-	q->n_used -= n;
-	a->n_promised += n;
+	settle(a, q, n);
 	unlock_and_wake(a); /* its owner may wait for just these */
 }
 
@@ -379,6 +384,20 @@ static void unref(struct arena *a, uint32_t page, uint32_t n, bool punch)
 void arena_unref(struct arena *a, uint32_t page, uint32_t n)
 {
 	unref(a, page, n, false);
+}
+
+void arena_exchange(struct arena *a, struct quota *q, uint32_t n, uint32_t page)
+{
+	bool settles = q && q->a && n > 0, gives = page != PAGE_NONE && last_ref(a, page);
+
+	if (!settles && !gives)
+		return;
+	lock_take(&a->lock);
+	if (settles)
+		settle(a, q, n);
+	if (gives && !stash_put(&a->stash, page, 1))
+		runmap_give(&a->map, page, 1);
+	unlock_and_wake(a);
 }
 
 void arena_unref_punch(struct arena *a, uint32_t page, uint32_t n)

@@ -96,6 +96,9 @@ void arena_revoke(struct quota *q);
 int arena_take(struct arena *a, enum arena_right right, struct quota *q, uint32_t n, bool line_aligned,
 	struct run *runs, unsigned max_runs, unsigned *n_runsp, uint32_t *n_quotap);
 void quota_settle(struct quota *q, uint32_t n);
+/* arena_exchange - quota_settle() and arena_unref() of one page (PAGE_NONE: of none) in one: the end of a landing whose
+ * page has replaced another. */
+void arena_exchange(struct arena *a, struct quota *q, uint32_t n, uint32_t page);
 
 /* arena_ref, arena_unref - one reference more or less; n pages from `page` on. */
 void arena_ref(struct arena *a, uint32_t page, uint32_t n);

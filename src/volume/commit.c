@@ -375,11 +375,43 @@ void commit_bases(struct vol_work *w)
 		base_add(w, w->n - 1);
 }
 
+/* is_whole_page - RAM, and one fresh page is all that this commit needs. */
+static bool is_whole_page(
+	const struct volume *v, const struct landing *l, uint64_t off, uint64_t len)
+{
+	return !v->backend && l->n_pages == 1 && len <= ARENA_PAGE &&
+	       !page_is_partial(v, off / ARENA_PAGE, page_part(off / ARENA_PAGE, off, len));
+}
+
+/* commit_page - most random writes: nothing to merge, nothing to wait for, so no work either. */
+static void commit_page(struct vol_op *op, struct landing *l)
+{
+	struct map *m = &op->v->map;
+	uint64_t at = op->off / ARENA_PAGE;
+	uint32_t fresh = l->runs->page, old = fresh;
+	int r = 0;
+
+	map_lock_write(m, at, 1, false);
+	if (op->gen == volume_gen(op->v)) {
+		old = entry_newest(op->v, map_get(m, at));
+		map_set(m, at, entry_clean(fresh));
+	} else {
+		r = VOL_STALE;
+	}
+	map_unlock(m, at, 1);
+	landing_exchange(l, old < PAGE_ZERO ? old : PAGE_NONE);
+	op_end(op, r);
+}
+
 void volume_commit(struct vol_op *op, struct landing *l)
 {
 	struct vol_work *w;
 
 	check(op->v == l->v && op->off == l->off && op->len && op->len <= l->have);
+	if (is_whole_page(op->v, l, op->off, op->len)) {
+		commit_page(op, l);
+		return;
+	}
 	w = may_write(op->v) ? work_new(op, op->off, op->len) : NULL;
 	if (!w) {
 		landing_drop(l);

@@ -158,6 +158,15 @@ static unsigned runs_trim(
 	return n_out;
 }
 
+void landing_exchange(struct landing *l, uint32_t old)
+{
+	check(l->n_pages == 1 && l->runs == l->few);
+	arena_exchange(l->v->arena, l->quota, l->n_quota, old);
+	l->have = 0;
+	l->n_runs = l->n_iov = 0;
+	l->n_quota = l->n_pages = 0;
+}
+
 void landing_give(struct landing *l, struct vol_work *w)
 {
 	struct pages *p = &w->fresh;

@@ -148,11 +148,48 @@ static void read_run(struct vol_work *w)
 		read_done(w);
 }
 
+/* read_page - a range within one page of RAM: one pin, one vector, and no work. */
+static void read_page(struct vol_op *op)
+{
+	struct volume *v = op->v;
+	uint64_t at = op->off / ARENA_PAGE;
+	const uint8_t *ptr = zero_bytes;
+	entry_t e;
+
+	map_lock(&v->map, at, 1);
+	e = map_get(&v->map, at);
+	if (likely(entry_state(e) == ENTRY_CLEAN))
+		arena_ref(v->arena, entry_page(e), 1);
+	map_unlock(&v->map, at, 1);
+	if (likely(entry_state(e) == ENTRY_CLEAN))
+		ptr = page_ptr(v, entry_page(e));
+	op->one = (struct iovec){(uint8_t *)ptr + op->off % ARENA_PAGE, op->len};
+	op->iov = &op->one;
+	op->n_iov = 1;
+	op_end(op, 0);
+}
+
+static void unpin_page(struct vol_op *op)
+{
+	uint32_t page, n = op->n_iov ? pages_of(op->v, op->iov, &page) : 0;
+
+	op->iov = NULL;
+	op->n_iov = 0;
+	if (n)
+		arena_unref(op->v->arena, page, n);
+}
+
 void volume_read(struct vol_op *op)
 {
-	struct vol_work *w = work_new(op, op->off, op->len);
+	struct vol_work *w;
 
 	check(op->len && op->len <= MAX_BYTES && op->off + op->len <= op->v->size);
+	op->n_iov = 0;
+	if (!op->v->backend && op->off % ARENA_PAGE + op->len <= ARENA_PAGE) {
+		read_page(op);
+		return;
+	}
+	w = work_new(op, op->off, op->len);
 	if (w && w->n > FEW) {
 		w->iov = freelist_get(FREE_ARRAY);
 		if (!w->iov) {
@@ -178,8 +215,10 @@ void volume_unpin(struct vol_op *op)
 	struct cache *c;
 	uint32_t page, n;
 
-	if (!w)
+	if (!w) {
+		unpin_page(op);
 		return;
+	}
 	c = w->v->cache;
 	for (unsigned i = 0; i < w->n_iov; i++) {
 		n = pages_of(w->v, &w->iov[i], &page);

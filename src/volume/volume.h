@@ -130,6 +130,7 @@ struct vol_op {
 	/* results */
 	struct iovec *iov; /* volume_read(): the bytes, until volume_unpin() */
 	unsigned n_iov;
+	struct iovec one;  /* of a range within one page */
 	uint64_t where;    /* VOL_MISCOMPARE: byte offset of the first difference, from off; volume_status(); volume_copy():
 			    * bytes that are done */
 	bool mapped;       /* volume_status() */

@@ -208,5 +208,8 @@ extern uint8_t zero_area[ZERO_BYTES]; /* page-aligned; nobody writes it */
 void copy_free(struct vol_work *w);
 
 /* --- landing.c --- */
+/* landing_exchange - its only page has become the volume's content; `old` (PAGE_NONE: none), which it replaced, is
+ * given back. */
+void landing_exchange(struct landing *l, uint32_t old);
 void landing_give(struct landing *l,
 	struct vol_work *w); /* its pages become w->fresh, trimmed to w's range */

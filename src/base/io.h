@@ -111,6 +111,8 @@ struct io {
 	const struct io_ops *ops;
 	unsigned index;      /* number of the reactor, 0 .. n-1 */
 	uint64_t now_ns;     /* read once a turn */
+	uint64_t ease_ns;    /* of this turn: what io_ease() said least; UINT64_MAX: nobody did */
+	uint64_t hurry_ns;   /* when io_hurry() was called last */
 	struct list deferred;
 	struct io_heap timers;
 	struct { /* filled by any thread */
@@ -130,6 +132,13 @@ void io_post(struct io *to, struct io_work *w);  /* from any thread; in order fo
 void io_timer_init(struct io_timer *t, void (*fn)(struct io_timer *));
 int io_timer_set(struct io *io, struct io_timer *t, uint64_t at_ns); /* moves it when it is set; -ENOMEM */
 void io_timer_stop(struct io *io, struct io_timer *t);               /* safe when it is not set */
+
+/* --- may the reactor look away for a moment? --- */
+/* io_ease - whoever was served in this turn has work without us for ns; 0: none. A reactor of which all that
+ * were served say so sleeps for the shortest of them, and finds more at once when it looks again. */
+static inline void io_ease(struct io *io, uint64_t ns) { if (ns < io->ease_ns) io->ease_ns = ns; }
+/* io_hurry - here is somebody who waits for each of our answers: no such sleep for the next while. */
+static inline void io_hurry(struct io *io) { io->hurry_ns = io->now_ns; }
 
 /* --- sockets: TCP, non-blocking, TCP_NODELAY; send never raises a signal --- */
 /* io_listen - port 0 asks for a free one; *addr is set to what was bound; nothing is wanted yet. */

@@ -7,7 +7,7 @@
  * reactor queues first and then takes `asleep`: if it was 1, the eventfd is written. The reactor
  * sets `asleep` first and then looks at the queues. So one of the two always sees the other, and a
  * reactor that runs or spins is never sent a system call's worth of wake-up. The eventfd is
- * edge-triggered in the epoll set and never read. */
+ * edge-triggered in the epoll set, and read only by who has napped on it alone. */
 #pragma once
 
 #include <stdbool.h>
@@ -63,6 +63,7 @@ int engine_init(struct engine_core *e, const struct io_ops *ops, const struct en
 void engine_deinit(struct engine_core *e);
 void engine_wait(
 	struct engine_core *e, uint64_t timeout_ns); /* sleeps at most so long; fills events */
+void engine_nap(struct engine_core *e, uint64_t ns); /* the same, deaf to sockets */
 bool engine_turn(struct engine_core *e);	     /* true if anything was done */
 void engine_stop(struct engine_core *e);	     /* any thread, any signal handler */
 

@@ -6,7 +6,11 @@
  * moved much. Whether it pays is learnt: a spin that found work earns credit, one in vain costs
  * some, and without credit only one turn in SPIN_PROBE spins. A gap between two looks means that
  * somebody else needs this core, perhaps the very one whose request is awaited: that takes all
- * credit. A reactor with nothing to do does not spin: only work starts a spin. */
+ * credit. A reactor with nothing to do does not spin: only work starts a spin.
+ *
+ * Nap. The opposite case: initiators that are slower than we are, have answers to read and send a command for
+ * each, one by one. Their commands are taken several at a time, after a short sleep that nobody waits
+ * for (io_ease()); a wake-up, a turn and a send call are then shared by all of them. */
 #include "reactor.h"
 
 #include <errno.h>
@@ -14,9 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include "engine.h"
 #include "log.h"
-#include "spin.h"
 #include "thread.h"
 
 enum {
@@ -24,8 +28,10 @@ enum {
 	SPIN_REWARD = 2,        /* for a spin that found work; one in vain costs 1 */
 	SPIN_PROBE = 32,        /* without credit: every so many turns with work */
 	SPIN_MAX_BYTES = 65536, /* received in a turn: more is no small work */
-	SPIN_PAUSES = 16,       /* between two looks */
 	SPIN_GAP_NS = 20000,    /* between two looks: the core was taken away */
+	NAP_MOST_NS = 1000 * 1000,
+	NAP_SLACK_NS = 1000, /* a nap of 20 us is not to take 70 */
+	NAP_HURRY_NS = 1000 * 1000, /* so long after somebody was in a hurry there is no nap */
 };
 
 struct reactor {
@@ -139,13 +145,26 @@ static void spin_in_vain(struct reactor *r)
 	}
 	r->spin.look_ns = r->engine->io.now_ns;
 	if (r->engine->io.now_ns < r->spin.until_ns) {
-		for (int i = 0; i < SPIN_PAUSES; i++)
-			spin_pause();
-		return;
+		return; /* a look is a system call, and pause enough */
 	}
 	r->spin.until_ns = 0;
 	if (r->spin.credit)
 		r->spin.credit--;
+}
+
+/* What came was small, all that were served have work of their own, and nobody else was in a hurry lately. */
+static bool may_nap(const struct reactor *r)
+{
+	const struct io *io = &r->engine->io;
+
+	return io->ease_ns && io->ease_ns <= NAP_MOST_NS && small_work(r->engine) &&
+	       io->now_ns - io->hurry_ns > NAP_HURRY_NS && list_empty(&io->deferred);
+}
+
+static void nap(struct reactor *r)
+{
+	r->spin.until_ns = 0;
+	engine_nap(r->engine, r->engine->io.ease_ns);
 }
 
 /* How long the wait of the next turn may be. */
@@ -168,10 +187,14 @@ static void loop(struct reactor *r)
 
 	while (!__atomic_load_n(&e->stop, __ATOMIC_SEQ_CST)) {
 		engine_wait(e, patience(r));
-		if (engine_turn(e))
+		if (!engine_turn(e)) {
+			if (r->spin.until_ns)
+				spin_in_vain(r);
+		} else if (may_nap(r)) {
+			nap(r);
+		} else {
 			spin_after_work(r);
-		else if (r->spin.until_ns)
-			spin_in_vain(r);
+		}
 	}
 }
 
@@ -180,6 +203,7 @@ void reactor_run(struct reactor *r)
 	int rc;
 
 	counters_enter(&r->counters);
+	prctl(PR_SET_TIMERSLACK, NAP_SLACK_NS, 0, 0, 0); /* in vain on no kernel that we know */
 	rc = r->engine->kind->start(r->engine);
 	if (rc < 0)
 		log_error(

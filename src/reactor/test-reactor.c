@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "counter.h"
 #include "reactor.h"
 
 #define LOAD(p)     __atomic_load_n((p), __ATOMIC_SEQ_CST)
@@ -427,6 +428,60 @@ static void thread_is_set_up(void **state)
 	finish(r);
 }
 
+/* --- naps --- */
+
+static void ease(struct io *io, void *arg)
+{
+	io_ease(io, *(uint64_t *)arg);
+}
+
+static void hurry(struct io *io, void *arg)
+{
+	io_hurry(io);
+}
+
+static uint64_t naps_of(struct reactor *r)
+{
+	return LOAD(&reactor_counters(r)->v[CTR_NAPS]);
+}
+
+/* Whom it has served can do without it: it looks away, hears posts all the same, and stops when told. */
+static void naps_when_nobody_waits(void **state)
+{
+	struct reactor *r = start(0, 50);
+	uint64_t none = 0, some = 100 * 1000, long_ns = 1000 * 1000;
+
+	call(r, ease, &none);
+	assert_int_equal(naps_of(r), 0);
+	usleep(2000);
+	for (int i = 0; i < 3; i++)
+		call(r, ease, &some);
+	WAIT(naps_of(r) == 3);
+	for (int i = 0; i < 100; i++)
+		call(r, ease, &long_ns);
+	WAIT(naps_of(r) == 103);
+	finish(r);
+}
+
+static void naps_not_while_somebody_is_in_a_hurry(void **state)
+{
+	struct reactor *r = start(0, 50);
+	struct io *io = reactor_io(r);
+	uint64_t some = 100 * 1000;
+
+	for (int i = 0; i < 50; i++) {
+		struct call c = {.work.fn = call_run, .fn = hurry, .io = io};
+		struct call d = {.work.fn = call_run, .fn = ease, .io = io, .arg = &some};
+
+		io_post(io, &c.work);
+		io_post(io, &d.work);
+		WAIT(LOAD(&c.done) && LOAD(&d.done));
+	}
+	/* A pause of this thread between the two posts may let one through. */
+	assert_in_range(naps_of(r), 0, 10);
+	finish(r);
+}
+
 /* --- descriptors run out --- */
 
 static void keep_all(struct io_sock *s, unsigned ready)
@@ -726,6 +781,8 @@ int main(void)
 		BOTH(stopped_by_a_signal_handler),
 		BOTH(stopped_before_it_ran),
 		BOTH(thread_is_set_up),
+		BOTH(naps_when_nobody_waits),
+		BOTH(naps_not_while_somebody_is_in_a_hurry),
 		BOTH(listener_rests_without_descriptors),
 		BOTH(lent_memory),
 		{"uring: little_memory_may_be_locked", little_memory_may_be_locked, with_uring,

@@ -1,7 +1,7 @@
 /* link.c - moves a connection's bytes by readiness.
  *
- * Readable: plan, one receive call, landed; again while the plan came back full. Whatever the connection
- * has to say is sent by deferred work at the end of the turn, so that all of it leaves in one call.
+ * Readable: plan, one receive call, landed; again while the plan came back full. What this made the connection
+ * say is sent at once, in one call; whatever it has to say besides, by deferred work at the end of the turn.
  *
  * While a burst that was asked for arrives, SO_RCVLOWAT lets the reactor sleep until a good part of it is
  * there. An initiator may yet send something else and stop: links in that state are on the worker's list, and
@@ -13,7 +13,9 @@
 #include <string.h>
 #include "conn.h"
 #include "log.h"
+#include "pace.h"
 #include "server_in.h"
+#include "session.h"
 
 enum { TURNS = 8, SENDS = 8, LOWAT_FROM = 64 << 10, LOWAT_MOST = 256 << 10 };
 static const uint64_t burst_wait_ns = 5 * 1000 * 1000;
@@ -28,6 +30,7 @@ struct link {
 	struct list burst; /* worker->bursts */
 	uint64_t burst_ns; /* since when it sleeps */
 	bool blocked;      /* the socket took less than there was */
+	struct pace pace;
 };
 
 /* --- receiving --- */
@@ -91,7 +94,8 @@ void link_tick_init(struct worker *w)
 
 static void link_depart(struct link *l);
 
-static void link_receive(struct link *l)
+/* link_receive - false: the connection has ended or left for another reactor. */
+static bool link_receive(struct link *l)
 {
 	for (unsigned i = 0; i < TURNS && l->c; i++) {
 		unsigned n_iov;
@@ -107,20 +111,21 @@ static void link_receive(struct link *l)
 				conn_end(l->c, "receive: %s", strerror((int)-n));
 			else
 				conn_end(l->c, "closed by the initiator");
-			return;
+			return false;
 		}
 		if (conn_rx_landed(l->c, (size_t)n) == RX_STOP) {
 			if (l->c && l->c->moving)
 				link_depart(l);
-			return;
+			return false;
 		}
 		if ((size_t)n < whole || !conn_rx_wanted(l->c))
 			break;
 	}
-	if (l->c) {
-		link_sleep(l);
-		link_want(l);
-	}
+	if (!l->c)
+		return false;
+	link_sleep(l);
+	link_want(l);
+	return true;
 }
 
 /* --- sending --- */
@@ -161,14 +166,36 @@ static void link_flush(struct io_work *work)
 		link_send(l);
 }
 
+/* link_pace - may the reactor look away for a moment after what was just received? */
+static void link_pace(struct link *l)
+{
+	const struct conn *c = l->c;
+	bool commands = c->state == CONN_FULL && c->phase == PHASE_FULL && c->s;
+	uint64_t ease_ns = 0;
+
+	if (commands)
+		ease_ns = pace_look(
+			&l->pace, io_now(l->w->io), c->s->cmdsn.expcmdsn, c->statsn - c->expstatsn);
+	io_ease(l->w->io, l->blocked ? 0 : ease_ns);
+	if (!pace_is_deep(&l->pace))
+		io_hurry(l->w->io);
+}
+
 static void link_ready(struct io_sock *s, unsigned ready)
 {
 	struct link *l = container_of(s, struct link, sock);
 
 	if (ready & IO_OUT && l->c)
 		link_send(l);
-	if (ready & IO_IN && l->c)
-		link_receive(l);
+	if (!(ready & IO_IN) || !l->c || !link_receive(l))
+		return;
+	link_pace(l);
+	/* What the commands want to say is sent while they are still in the cache; what comes later in this
+	 * turn, from the disk or from other connections, leaves at its end. */
+	if (list_linked(&l->flush.link)) {
+		list_remove(&l->flush.link);
+		link_flush(&l->flush);
+	}
 }
 
 /* --- the host's side of a connection --- */

@@ -31,14 +31,29 @@ static void task_go(struct task *t);
 
 static const struct scsi_ops task_ops = {.done = task_done, .room = task_room};
 
-struct task *task_new(struct conn *c)
+static struct task *task_make(void)
 {
-	struct list *node = list_pop(&c->w->free_tasks);
-	struct task *t = node ? list_entry(node, struct task, link) : malloc(sizeof(*t));
+	struct task *t = malloc(sizeof(*t));
 
 	if (!t)
 		return NULL;
-	memset(t, 0, offsetof(struct task, waiters));
+	list_init(&t->link);
+	list_init(&t->hash);
+	list_init(&t->wait);
+	list_init(&t->waiters);
+	return t;
+}
+
+struct task *task_new(struct conn *c)
+{
+	struct list *node = list_pop(&c->w->free_tasks);
+	struct task *t = node ? list_entry(node, struct task, link) : task_make();
+
+	if (!t)
+		return NULL;
+	memset(&t->s, 0, offsetof(struct task, immediate_data) - offsetof(struct task, s));
+	t->immediate_data.length = t->immediate_data.filled = 0;
+	t->unsolicited.length = t->unsolicited.filled = 0;
 	t->s = c->s;
 	t->c = c;
 	t->itt = c->rx.itt;
@@ -48,10 +63,6 @@ struct task *task_new(struct conn *c)
 	t->progress_ns = io_now(c->w->io);
 	t->unsolicited.task =
 		t; /* an unasked Data-Out is this task's mistake even where none is due */
-	list_init(&t->link);
-	list_init(&t->hash);
-	list_init(&t->wait);
-	list_init(&t->waiters);
 	tx_init(&t->tx);
 	c->w->n_tasks++;
 	count(CTR_COMMANDS, 1);
@@ -421,24 +432,28 @@ static void expect_data(struct task *t, const struct xfer_limits *lim, struct rx
 			.place = t->immediate_data.start, .window = &t->immediate_data};
 }
 
+/* command - the transport's part of it; scsi_prepare() sets all the rest. */
+static void command(struct scsi_cmd *cmd, const struct task *t, const struct pdu *p)
+{
+	cmd->ops = &task_ops;
+	cmd->io = t->c->w->io;
+	cmd->nexus = &t->s->nexus;
+	cmd->lun = p->lun;
+	cmd->attr = p->cmd.attr;
+	cmd->read = p->cmd.read;
+	cmd->write = p->cmd.write;
+	cmd->edtl = p->cmd.edtl;
+	cmd->line_policy = server_line_policy(t->c->w->server);
+	memcpy(cmd->cdb, p->cmd.cdb, sizeof(cmd->cdb));
+}
+
 void task_begin(struct task *t, struct rx_target *target)
 {
 	struct conn *c = t->c;
 	const struct pdu *p = &c->rx;
 	struct xfer_limits lim = session_limits(c);
 
-	t->scsi = (struct scsi_cmd){
-		.ops = &task_ops,
-		.io = c->w->io,
-		.nexus = &t->s->nexus,
-		.lun = p->lun,
-		.attr = p->cmd.attr,
-		.read = p->cmd.read,
-		.write = p->cmd.write,
-		.edtl = p->cmd.edtl,
-		.line_policy = server_line_policy(c->w->server),
-	};
-	memcpy(t->scsi.cdb, p->cmd.cdb, sizeof(t->scsi.cdb));
+	command(&t->scsi, t, p);
 	t->scsi.unsolicited = p->final ? p->data_len : MIN(lim.first_burst, p->cmd.edtl);
 	scsi_prepare(&t->scsi);
 	trace("command conn=%u itt=0x%08x cdb=%02x lun=0x%016lx length=%u", c->index, t->itt,

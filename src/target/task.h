@@ -30,9 +30,12 @@ struct task_waiter {
 enum task_state { TASK_RECEIVING, TASK_HELD, TASK_DORMANT, TASK_WAITING, TASK_RUNNING, TASK_SENDING, TASK_ABORTING };
 
 struct task {
+	/* Made once: a task that is free is on no list but the freelist. */
 	struct list link;      /* session->tasks, in order of arrival */
 	struct list hash;      /* session->by_itt */
 	struct list wait;      /* conn->waiting */
+	struct list waiters;   /* functions that wait until it has settled, any number */
+	/* From here on cleared by task_new() ... */
 	struct session *s;
 	struct conn *c;
 	uint32_t itt, cmdsn;
@@ -45,12 +48,11 @@ struct task {
 	bool parting;          /* ends when the receive walk is over: bytes of it may lie in its pages */
 	enum sense verdict;    /* what task_fail() said */
 	enum task_state state;
-	struct xfer xfer;
-	struct window immediate_data, unsolicited;
 	uint64_t progress_ns;  /* when data last arrived */
 	uint64_t budget;       /* of the connection's read_bytes */
-	/* What follows is not cleared by task_new(). */
-	struct list waiters;   /* functions that wait until it has settled, any number */
+	struct xfer xfer;
+	/* ... to here; of the windows it says that they are empty. */
+	struct window immediate_data, unsolicited;
 	struct scsi_cmd scsi;
 	struct tx tx;
 };

@@ -137,24 +137,35 @@ static void batch_vector(struct batch *b, void *base, size_t len)
 	b->bytes += len;
 }
 
-/* data_in_next - the next Data-In PDU of a sequence. A burst of MaxBurstLength ends with F; the last
- * PDU carries the status (RFC 7143 11.7.3, 13.13). */
-static uint32_t data_in_next(struct conn *c, struct tx *tx, struct pdu *p)
+/* data_in_len - of the next Data-In PDU of a sequence. A burst of MaxBurstLength ends with F
+ * (RFC 7143 13.13). */
+static uint32_t data_in_len(const struct conn *c, const struct tx *tx, bool *finalp)
 {
-	uint32_t burst_left = c->params.max_burst - tx->offset % c->params.max_burst;
+	uint32_t burst = c->params.max_burst;
+	uint32_t burst_left = burst - (tx->offset < burst ? tx->offset : tx->offset % burst);
 	uint32_t len = (uint32_t)MIN(tx->left, MIN(c->params.max_send_data, burst_left));
-	bool last = len == tx->left;
 
-	*p = tx->pdu;
-	p->data.datasn = tx->datasn++;
-	p->data.offset = tx->offset;
-	p->final = last || len == burst_left;
-	p->data.has_status = last && tx->has_status;
-	if (!p->data.has_status) {
+	*finalp = len == burst_left;
+	return len;
+}
+
+/* data_in_fields - the last PDU carries the status, and it alone (RFC 7143 11.7.3). What a PDU in the middle
+ * says otherwise is put into *mid, so that the last one still finds it. */
+static struct pdu *data_in_fields(struct tx *tx, struct pdu *mid, uint32_t offset, bool final)
+{
+	struct pdu *p = &tx->pdu;
+
+	if (unlikely(tx->left || !tx->has_status)) {
+		*mid = *p;
+		p = mid;
 		p->data.overflow = p->data.underflow = false;
 		p->data.residual = 0;
 	}
-	return len;
+	p->data.datasn = tx->datasn++;
+	p->data.offset = offset;
+	p->final = final || !tx->left;
+	p->data.has_status = !tx->left && tx->has_status;
+	return p;
 }
 
 /* batch_payload - vectors for `len` bytes of the tx; returns how many bytes found room. */
@@ -207,25 +218,24 @@ static bool batch_pdu(struct conn *c, struct batch *b)
 {
 	struct tx *tx = list_first(&c->tx.list, struct tx, link);
 	struct batch_pdu *out = &b->pdus[b->n_pdus];
-	struct pdu p = tx->pdu;
-	uint32_t len = tx->data_in ? data_in_next(c, tx, &p) : (uint32_t)tx->left;
+	struct pdu mid, *p = &tx->pdu;
+	bool ends_burst = false;
+	uint32_t len = tx->data_in ? data_in_len(c, tx, &ends_burst) : (uint32_t)tx->left;
+	uint32_t offset = tx->offset, got;
 	unsigned header = b->n_vec;
-	bool digest = p.opcode !=
+	bool digest = p->opcode !=
 		      OP_LOGIN_RESPONSE; /* the last one still comes without (RFC 7143 13.1) */
-	uint32_t got;
 
 	batch_vector(b, out->bhs, BHS_LEN);
 	got = batch_payload(b, tx, len);
-	if (got < len) {
-		/* More vectors than fit: the PDU ends early, the rest goes into further PDUs of the
-		 * sequence. What is no sequence fits into an empty batch. */
-		check(tx->data_in && got);
-		p.final = p.data.has_status = p.data.overflow = p.data.underflow = false;
-		p.data.residual = 0;
-	}
-	p.data_len = got;
-	batch_number(c, tx, &p);
-	pdu_encode(&p, out->bhs);
+	/* More vectors than fit: the PDU ends early, the rest goes into further PDUs of the sequence. What
+	 * is no sequence fits into an empty batch. */
+	check(got == len || (tx->data_in && got));
+	if (tx->data_in)
+		p = data_in_fields(tx, &mid, offset, ends_burst && got == len);
+	p->data_len = got;
+	batch_number(c, tx, p);
+	pdu_encode(p, out->bhs);
 	out->len = BHS_LEN + got + batch_trailer(c, b, header, got, tx->sums, digest);
 	if (digest && c->framer.header_digest) {
 		digest_put(out->bhs + BHS_LEN, digest_add(DIGEST_START, out->bhs, BHS_LEN));

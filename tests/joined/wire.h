@@ -27,6 +27,9 @@ struct wire {
 	uint8_t head[8];
 };
 
+/* Not 0 while the target is at work, and not the peer or the test. */
+extern int wire_in_target;
+
 /* wire_connect - w stays the caller's, and outlives the peer. */
 struct peer *wire_connect(struct wire *w, struct house *h, const struct wire_cut *cut);
 void wire_deinit(struct wire *w);

@@ -97,7 +97,7 @@ struct page_rec *page_rec_get(struct volume *v, uint64_t at)
 	list_init(&r->launch);
 	r->busy = PAGE_IDLE;
 	r->flying = NULL;
-	r->again = false;
+	r->again = r->overtakes = false;
 	map_set(&v->map, at, entry_busy(r));
 	return r;
 }

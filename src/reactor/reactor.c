@@ -30,7 +30,7 @@ enum {
 	SPIN_MAX_BYTES = 65536, /* received in a turn: more is no small work */
 	SPIN_GAP_NS = 20000,    /* between two looks: the core was taken away */
 	NAP_MOST_NS = 1000 * 1000,
-	NAP_SLACK_NS = 1000, /* a nap of 20 us is not to take 70 */
+	NAP_SLACK_NS = 1000,        /* a nap of 20 us is not to take 70 */
 	NAP_HURRY_NS = 1000 * 1000, /* so long after somebody was in a hurry there is no nap */
 };
 

@@ -89,7 +89,7 @@ static void on_timer(struct io_timer *t)
 {
 	struct writer *w = container_of(t, struct writer, timer);
 
-	w->cycle = true;
+	w->cycle = unclean(w) > 0; /* else the next page would not be let grow old */
 	w->pos = 0;
 	w->failed = false;
 	run(w);

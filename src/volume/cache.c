@@ -1,9 +1,10 @@
-/* cache.c - the clock, the open pages, and who waits (see cache.h).
+/* cache.c - who gives way, the open pages, and who waits (see cache.h).
  *
  * A slot says whose content a page is. It is written under the map's lock by who puts the page in,
- * and read by the hand without it, so it is a hint: it counts only when, under that volume's lock,
+ * and read by who evicts without it, so it is a hint: it counts only when, under that volume's lock,
  * the entry it leads to names this very page. Slots of pages that left a map otherwise are stale
- * and harmless. Volumes do not go while the hand moves: both hold `lock`.
+ * and harmless, and so are their places in the policy's queues: a page gets a new one whenever it enters a
+ * map. Volumes do not go while pages are evicted: both hold `lock`.
  *
  * A page that volume_copy() has put into several entries has a slot for one of them; the others are
  * its sharers, in a chain that begins at more[page] (an index into the pool), and the slot's `at`
@@ -14,11 +15,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "counter.h"
+#include "policy.h"
 #include "writer.h"
 
 enum {
 	BATCH = 64,        /* pages evicted in one go under the lock */
-	TIDY_STEPS = 1024, /* slots that cache_tidy() looks at */
+	TIDY_STEPS = 1024, /* pages that cache_tidy() looks at */
 	TIDY_PAGES = 128,
 	OPEN_MAX = 16384, /* pages kept open: an eighth, at most 64 MiB */
 	SHARERS = 64,     /* of a page that are remembered */
@@ -43,8 +45,10 @@ struct cache {
 	struct slot *slots;
 	uint32_t n_slots, n_keep_open;
 
-	pthread_mutex_t lock; /* the hand, and volumes that go */
-	uint32_t hand;
+	pthread_mutex_t lock; /* one evicts; and volumes that go */
+
+	pthread_mutex_t order_lock; /* innermost */
+	struct policy policy;
 
 	pthread_mutex_t share_lock; /* the three below; innermost but for the arena's */
 	uint32_t *more;             /* a page: its first sharer; 0: none */
@@ -70,6 +74,7 @@ static void slots_free(struct cache *c)
 		munmap(c->slots, c->n_slots * sizeof(struct slot));
 	if (c->more != MAP_FAILED)
 		munmap(c->more, c->n_slots * sizeof(uint32_t));
+	policy_deinit(&c->policy);
 	free(c->pool);
 }
 
@@ -84,7 +89,8 @@ static struct cache *cache_new(struct arena *a)
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	c->more = mmap(NULL, c->n_slots * sizeof(uint32_t), PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (c->slots == MAP_FAILED || c->more == MAP_FAILED) {
+	if (c->slots == MAP_FAILED || c->more == MAP_FAILED ||
+		policy_init(&c->policy, c->n_slots)) {
 		slots_free(c);
 		free(c);
 		return NULL;
@@ -92,6 +98,7 @@ static struct cache *cache_new(struct arena *a)
 	c->arena = a;
 	c->n_keep_open = MIN(c->n_slots / 8, OPEN_MAX);
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->order_lock, NULL);
 	pthread_mutex_init(&c->starve_lock, NULL);
 	pthread_mutex_init(&c->share_lock, NULL);
 	pthread_mutex_init(&c->writers_lock, NULL);
@@ -128,6 +135,7 @@ struct cache *cache_put(struct cache *c)
 		slots_free(c);
 		pthread_mutex_destroy(&c->share_lock);
 		pthread_mutex_destroy(&c->lock);
+		pthread_mutex_destroy(&c->order_lock);
 		pthread_mutex_destroy(&c->starve_lock);
 		pthread_mutex_destroy(&c->writers_lock);
 		free(c);
@@ -175,6 +183,12 @@ static void sharers_drop(struct cache *c, uint32_t page)
 	pthread_mutex_unlock(&c->share_lock);
 }
 
+/* What ghosts know a page by. */
+static uint64_t id_of(const struct volume *v, uint64_t at)
+{
+	return ((uint64_t)(uintptr_t)v << 20) + at;
+}
+
 bool cache_share(struct cache *c, uint32_t page, struct volume *v, uint64_t at)
 {
 	struct slot *s = &c->slots[page];
@@ -191,6 +205,10 @@ bool cache_share(struct cache *c, uint32_t page, struct volume *v, uint64_t at)
 		__atomic_fetch_or(&s->at, MORE, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&c->share_lock);
+	pthread_mutex_lock(&c->order_lock);
+	if (i)
+		policy_keep(&c->policy, page, id_of(v, at));
+	pthread_mutex_unlock(&c->order_lock);
 	return i;
 }
 
@@ -219,6 +237,9 @@ void cache_note(struct cache *c, uint32_t page, struct volume *v, uint64_t at)
 		sharers_drop(c, page);
 	__atomic_store_n(&c->slots[page].at, at, __ATOMIC_RELAXED);
 	__atomic_store_n(&c->slots[page].v, v, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&c->order_lock);
+	policy_add(&c->policy, page, id_of(v, at));
+	pthread_mutex_unlock(&c->order_lock);
 }
 
 static void forget_sharers(struct cache *c, const struct volume *v)
@@ -279,67 +300,103 @@ void cache_drop(struct cache *c, struct volume *v, uint64_t first, uint32_t n)
 	give_end(&g);
 }
 
-/* --- the clock --- */
-enum evicted { STAYS, NOT_ITS, OUT };
+/* --- giving way --- */
 
 /* leave_entry - the page `at` of v gives way, if it is this one. */
-static enum evicted leave_entry(
+static enum policy_end leave_entry(
 	struct cache *c, struct volume *v, uint64_t at, uint32_t page, bool shared)
 {
-	enum evicted r = STAYS;
+	enum policy_end r = POLICY_STAYS;
 	entry_t e;
 
 	map_lock(&v->map, at, 1);
 	e = map_get(&v->map, at);
 	if (entry_state(e) != ENTRY_CLEAN || entry_page(e) != page) {
-		r = entry_state(e) == ENTRY_BUSY ? STAYS : NOT_ITS;
+		r = entry_state(e) == ENTRY_BUSY ? POLICY_STAYS : POLICY_GONE;
 	} else if (e & ENTRY_USED) {
 		map_set(&v->map, at, e & ~(entry_t)ENTRY_USED);
+		r = POLICY_USED;
 	} else if (shared || arena_refs(c->arena, page) == 1) {
 		/* Nobody gets it of this entry without the lock. */
 		map_set(&v->map, at, ENTRY_HOME);
 		map_trim(&v->map, at);
-		r = OUT;
+		r = POLICY_OUT;
 	}
 	map_unlock(&v->map, at, 1);
 	return r;
 }
 
-/* evict - true: a reference of the page is the caller's; the hand may look at it again when *againp. */
-static bool evict(struct cache *c, uint32_t page, bool *againp)
+/* evict - POLICY_OUT: a reference of the page is the caller's. It is to be looked at again when *againp. */
+static enum policy_end evict(struct cache *c, uint32_t page, uint64_t *idp, bool *againp)
 {
 	struct slot *s = &c->slots[page];
 	struct volume *v = __atomic_load_n(&s->v, __ATOMIC_ACQUIRE);
 	uint64_t at = __atomic_load_n(&s->at, __ATOMIC_RELAXED);
 	bool shared = at & MORE;
-	enum evicted r = NOT_ITS;
+	enum policy_end r = POLICY_GONE;
 
 	at &= ~MORE;
+	*idp = id_of(v, at);
 	if (v && at < v->n_pages)
 		r = leave_entry(c, v, at, page, shared);
-	if (r == OUT)
+	if (r == POLICY_OUT)
 		__atomic_store_n(&s->v, NULL, __ATOMIC_RELAXED);
-	*againp = unlikely(shared) && r != STAYS && promote(c, page);
-	return r == OUT;
+	*againp = unlikely(shared) && (r == POLICY_OUT || r == POLICY_GONE) && promote(c, page);
+	return r;
 }
 
-/* Up to n pages, at most BATCH; *stepsp is what the hand may still go. The pages are given back
+static uint32_t first_to_go(struct cache *c)
+{
+	uint32_t page;
+
+	pthread_mutex_lock(&c->order_lock);
+	page = policy_next(&c->policy);
+	pthread_mutex_unlock(&c->order_lock);
+	return page;
+}
+
+static void settle(struct cache *c, uint32_t page, uint64_t id, enum policy_end end)
+{
+	pthread_mutex_lock(&c->order_lock);
+	policy_settle(&c->policy, page, id, end);
+	pthread_mutex_unlock(&c->order_lock);
+}
+
+/* Under the lock: pages of which a reference each is the caller's. */
+static uint32_t evict_some(struct cache *c, uint32_t *out, uint32_t n, uint64_t *stepsp)
+{
+	uint32_t n_out = 0, page = PAGE_NONE;
+	uint64_t id = 0;
+	bool again = false;
+
+	while (n_out < n && *stepsp) {
+		enum policy_end r;
+
+		page = again ? page : first_to_go(c);
+		if (page == PAGE_NONE) {
+			*stepsp = 0;
+			break;
+		}
+		(*stepsp)--;
+		r = evict(c, page, &id, &again);
+		if (r == POLICY_OUT)
+			out[n_out++] = page;
+		if (!again)
+			settle(c, page, id, r);
+	}
+	if (again)
+		settle(c, page, id, POLICY_STAYS);
+	return n_out;
+}
+
+/* Up to n pages, at most BATCH; *stepsp is how many may still be looked at. The pages are given back
  * with no lock held, since that may wake somebody. */
 static uint32_t evict_batch(struct cache *c, uint32_t n, uint64_t *stepsp)
 {
-	uint32_t out[BATCH], n_out = 0;
+	uint32_t out[BATCH], n_out;
 
-	n = MIN(n, BATCH);
 	pthread_mutex_lock(&c->lock);
-	while (n_out < n && *stepsp) {
-		bool again;
-
-		(*stepsp)--;
-		if (evict(c, c->hand, &again))
-			out[n_out++] = c->hand;
-		if (!again && ++c->hand == c->n_slots)
-			c->hand = 0;
-	}
+	n_out = evict_some(c, out, MIN(n, BATCH), stepsp);
 	pthread_mutex_unlock(&c->lock);
 	count(CTR_EVICTED_PAGES, n_out);
 	for (uint32_t i = 0, from = 0; i < n_out; i++)
@@ -361,8 +418,8 @@ static uint32_t evict_pages(struct cache *c, uint32_t n, uint64_t steps)
 
 uint32_t cache_make_room(struct cache *c, uint32_t n)
 {
-	/* Once round to spare what was used, once more to take it. */
-	return evict_pages(c, n, 2ull * c->n_slots);
+	/* A page may be looked at twice because it was used, in either queue, before it is taken. */
+	return evict_pages(c, n, 3ull * c->n_slots);
 }
 
 void cache_tidy(struct cache *c)

@@ -1,10 +1,9 @@
 /* cache.h - clean pages of file volumes in the arena that they share, and who gives way.
  *
  * One cache an arena, shared by all file volumes on it. A page enters a volume's map when it has
- * been read, or written through; the cache notes whose it is. A clock's hand goes over the arena's
- * page numbers, not over a list: pages that were read since it last went by (ENTRY_USED) are spared
- * once, pages that somebody pins are left alone, the others leave the map. Since neighbours in the
- * arena leave one after the other, what is set free is in long runs.
+ * been read, or written through; the cache notes whose it is. policy.h says which page is the next to go:
+ * one that was read again since (ENTRY_USED) is spared, one that somebody pins is left alone, the others
+ * leave the map. What came one after the other leaves so, and was mostly given out in one run.
  *
  * Some pages are kept open at all times (cache_tidy), so that landings and promises find room
  * without a scan. When there is none: a landing is told VOL_FULL and waits at the arena; a fetch (a
@@ -36,7 +35,7 @@ void cache_drop(struct cache *c, struct volume *v, uint64_t first, uint32_t n);
 /* cache_forget - the volume goes: its pages are not the cache's any more. */
 void cache_forget(struct cache *c, struct volume *v);
 
-/* cache_make_room - evict n pages, or as many as can be; how many. Goes round twice at most. */
+/* cache_make_room - evict n pages, or as many as can be; how many. Looks at each a few times at most. */
 uint32_t cache_make_room(struct cache *c, uint32_t n);
 /* cache_tidy - a few steps towards the open pages that there should be. */
 void cache_tidy(struct cache *c);

@@ -30,7 +30,7 @@ enum entry_state {
 	ENTRY_WRITTEN,
 };
 enum {
-	ENTRY_USED = 1 << 8, /* read since the clock's hand went by (cache.h) */
+	ENTRY_USED = 1 << 8, /* read again since it came, or was last spared (cache.h) */
 	ENTRY_MARK = 1 << 9, /* ENTRY_WRITTEN: which flush will cover it */
 };
 

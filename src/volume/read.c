@@ -44,7 +44,9 @@ static inline uint8_t *page_at(struct vol_work *w, uint64_t at, const uint8_t *e
 	struct volume *v = w->v;
 	entry_t e = map_get(&v->map, at), shown = entry_shown(e);
 
-	if (v->cache && entry_state(e) == ENTRY_CLEAN && !(e & ENTRY_USED) && !w->op->once)
+	/* With pins it is the second look of the same read, at what this one brought in: one use. */
+	if (v->cache && entry_state(e) == ENTRY_CLEAN && !(e & ENTRY_USED) && !w->op->once &&
+		!w->pins)
 		map_set(&v->map, at, e | ENTRY_USED);
 	if (likely(entry_is_page(shown)))
 		return page_ptr(v, entry_page(shown));

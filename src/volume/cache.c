@@ -430,6 +430,18 @@ void cache_tidy(struct cache *c)
 		evict_pages(c, MIN(c->n_keep_open - n_open, TIDY_PAGES), TIDY_STEPS);
 }
 
+bool cache_spare(struct cache *c, uint32_t n)
+{
+	uint64_t n_open = arena_n_open(c->arena), n_left = c->n_keep_open / 2;
+
+	if (__atomic_load_n(&c->n_wanted, __ATOMIC_RELAXED) ||
+		__atomic_load_n(&c->n_starved, __ATOMIC_RELAXED) || arena_waited(c->arena))
+		return false;
+	if (n_open < n + n_left)
+		n_open += evict_pages(c, n, 4ull * n);
+	return n_open >= n + n_left;
+}
+
 /* --- writers --- */
 void cache_add_writer(struct cache *c, struct writer *w)
 {

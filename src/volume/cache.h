@@ -37,6 +37,8 @@ void cache_forget(struct cache *c, struct volume *v);
 
 /* cache_make_room - evict n pages, or as many as can be; how many. Looks at each a few times at most. */
 uint32_t cache_make_room(struct cache *c, uint32_t n);
+/* cache_spare - may n pages be taken for what nobody waits for? Not while somebody wants memory. */
+bool cache_spare(struct cache *c, uint32_t n);
 /* cache_tidy - a few steps towards the open pages that there should be. */
 void cache_tidy(struct cache *c);
 

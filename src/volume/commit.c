@@ -465,7 +465,7 @@ void volume_base(struct volume *v, struct io *io, uint64_t off, uint64_t len)
 	if (!v->backend || !len)
 		return;
 	if (page_is_partial(v, first, page_part(first, off, len)))
-		pageio_ahead(v, io, first);
+		pageio_ahead(v, io, first, 1);
 	if (last != first && page_is_partial(v, last, page_part(last, off, len)))
-		pageio_ahead(v, io, last);
+		pageio_ahead(v, io, last, 1);
 }

@@ -192,27 +192,39 @@ int pageio_fetch(struct vol_work *w)
 	return __atomic_sub_fetch(&w->n_waits, 1, __ATOMIC_ACQ_REL) ? FETCH_WAITS : FETCH_AGAIN;
 }
 
-void pageio_ahead(struct volume *v, struct io *io, uint64_t at)
+uint32_t pageio_missing(struct volume *v, uint64_t first, uint32_t n)
 {
-	struct run run;
-	struct list launch;
-	unsigned n_runs;
-	uint32_t n_quota;
-	bool missing;
+	uint32_t n_missing = 0;
 
+	map_lock(&v->map, first, n);
+	for (uint32_t i = 0; i < n; i++)
+		n_missing += map_get(&v->map, first + i) == ENTRY_HOME;
+	map_unlock(&v->map, first, n);
+	return n_missing;
+}
+
+uint32_t pageio_ahead(struct volume *v, struct io *io, uint64_t first, uint32_t n)
+{
+	struct pages hand = {.runs = hand.few};
+	struct page_walk walk = {hand.few};
+	struct list launch;
+	uint32_t n_used = 0, n_quota;
+
+	hand.n_pages = pageio_missing(v, first, n);
+	if (!hand.n_pages || freelist_reserve(FREE_REC, hand.n_pages) ||
+		arena_take(v->arena, ARENA_OPEN, NULL, hand.n_pages, false, hand.few, FEW,
+			&hand.n_runs, &n_quota))
+		return 0;
 	list_init(&launch);
-	map_lock(&v->map, at, 1);
-	missing = map_get(&v->map, at) == ENTRY_HOME;
-	map_unlock(&v->map, at, 1);
-	if (!missing || freelist_reserve(FREE_REC, 1) ||
-		arena_take(v->arena, ARENA_OPEN, NULL, 1, false, &run, 1, &n_runs, &n_quota))
-		return;
-	map_lock(&v->map, at, 1);
-	missing = map_get(&v->map, at) == ENTRY_HOME;
-	if (missing)
-		start_fill(v, at, run.page, &launch);
-	map_unlock(&v->map, at, 1);
-	if (!missing)
-		arena_unref(v->arena, run.page, 1);
+	map_lock(&v->map, first, n);
+	for (uint32_t i = 0; i < n && n_used < hand.n_pages; i++) {
+		if (map_get(&v->map, first + i) != ENTRY_HOME)
+			continue;
+		start_fill(v, first + i, page_next(&walk), &launch);
+		n_used++;
+	}
+	map_unlock(&v->map, first, n);
+	give_unused(v, &hand, n_used);
 	pageio_launch(v, io, &launch);
+	return n_used;
 }

@@ -31,6 +31,7 @@ enum entry_state {
 };
 enum {
 	ENTRY_USED = 1 << 8, /* read again since it came, or was last spared (cache.h) */
+	ENTRY_NEW = 1 << 10, /* read ahead, and by nobody since (ahead.h) */
 	ENTRY_MARK = 1 << 9, /* ENTRY_WRITTEN: which flush will cover it */
 };
 

@@ -91,7 +91,7 @@ struct page_rec *page_rec_get(struct volume *v, uint64_t at)
 	r = freelist_get(FREE_REC);
 	check(r); /* reserved */
 	r->at = at;
-	r->shown = e & ~(entry_t)ENTRY_USED;
+	r->shown = e & ~(entry_t)(ENTRY_USED | ENTRY_NEW);
 	list_init(&r->vers);
 	list_init(&r->waits);
 	list_init(&r->launch);
@@ -285,7 +285,7 @@ static void fill_end(struct page_rec *r, const struct outcome *o, struct after *
 	if (late || failed || (o->error && r->at > bad_at)) {
 		a->give[a->n_give++] = r->fill;
 	} else {
-		r->shown = entry_clean(r->fill);
+		r->shown = entry_clean(r->fill) | (list_empty(&r->waits) ? ENTRY_NEW : 0);
 		cache_note(a->v->cache, r->fill, a->v, r->at);
 	}
 	wake_waits(r, failed && !late ? o : NULL, a);

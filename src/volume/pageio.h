@@ -91,8 +91,10 @@ enum { FETCH_AGAIN = 200, FETCH_WAITS };
 int pageio_fetch(struct vol_work *w);
 /* pageio_starve - w->resume when there may be pages: FETCH_WAITS, or VOL_FULL. */
 int pageio_starve(struct vol_work *w);
-/* pageio_ahead - read one page into the cache if it is not there; nobody waits. */
-void pageio_ahead(struct volume *v, struct io *io, uint64_t at);
+/* pageio_missing - how many of these pages only the backend has. */
+uint32_t pageio_missing(struct volume *v, uint64_t first, uint32_t n);
+/* pageio_ahead - read n pages, at most ARENA_MAX_RUN, into the cache as far as they are not there; nobody waits. How many. */
+uint32_t pageio_ahead(struct volume *v, struct io *io, uint64_t first, uint32_t n);
 
 /* --- sync.c: the order of writes in a volume, for flushes --- */
 void sync_init(struct vol_sync *s);

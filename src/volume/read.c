@@ -6,6 +6,7 @@
  * moment. */
 #include <errno.h>
 #include "cache.h"
+#include "counter.h"
 #include "writer.h"
 
 /* zeros_after - where a page of zeros lies whose neighbour ends at `end`: behind it, if that is a page of
@@ -46,8 +47,10 @@ static inline uint8_t *page_at(struct vol_work *w, uint64_t at, const uint8_t *e
 
 	/* With pins it is the second look of the same read, at what this one brought in: one use. */
 	if (v->cache && entry_state(e) == ENTRY_CLEAN && !(e & ENTRY_USED) && !w->op->once &&
-		!w->pins)
-		map_set(&v->map, at, e | ENTRY_USED);
+		!w->pins) {
+		map_set(&v->map, at, e & ENTRY_NEW ? e & ~(entry_t)ENTRY_NEW : e | ENTRY_USED);
+		w->met_new |= (e & ENTRY_NEW) != 0;
+	}
 	if (likely(entry_is_page(shown)))
 		return page_ptr(v, entry_page(shown));
 	return v->backend ? NULL : zeros_after(end);
@@ -111,8 +114,13 @@ static void read_done(struct vol_work *w)
 {
 	struct vol_op *op = w->op;
 
-	if (w->v->cache)
+	if (w->v->cache) {
 		cache_hold(w->v->cache);
+		if (!w->pins)
+			count(CTR_CACHE_HITS, w->n);
+		if (unlikely(w->met_new))
+			ahead_run(w->v, op->io, w->first, w->n);
+	}
 	drop_pins(w);
 	cut_to_range(w);
 	op->iov = w->iov;
@@ -123,12 +131,18 @@ static void read_done(struct vol_work *w)
 
 static int fetch_pins(struct vol_work *w)
 {
+	uint32_t n_missing;
+
 	if (!w->pins) {
 		w->pins = freelist_get(FREE_ARRAY);
 		if (!w->pins)
 			return -ENOMEM;
 		for (uint32_t i = 0; i < w->n; i++)
 			w->pins[i] = PAGE_NONE;
+		n_missing = pageio_missing(w->v, w->first, w->n);
+		count(CTR_CACHE_MISSES, n_missing);
+		count(CTR_CACHE_HITS, w->n - n_missing);
+		w->met_new = !w->op->once;
 	}
 	return pageio_fetch(w);
 }

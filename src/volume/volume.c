@@ -39,6 +39,7 @@ int volume_new(struct volume **vp, const struct volume_params *p)
 	v->arena = p->arena;
 	v->base = arena_base(p->arena);
 	sync_init(&v->sync);
+	pthread_mutex_init(&v->ahead.lock, NULL);
 	if (p->backend)
 		r = cache_get(&v->cache, p->arena);
 	if (r) {
@@ -96,6 +97,7 @@ struct volume *volume_free(struct volume *v)
 		arena_free(v->arena);
 	}
 	sync_deinit(&v->sync);
+	pthread_mutex_destroy(&v->ahead.lock);
 	map_deinit(&v->map);
 	free(v->name);
 	free(v);

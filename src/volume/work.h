@@ -6,6 +6,7 @@
  * himself and hands it home with work_home(). */
 #pragma once
 
+#include "ahead.h"
 #include "backend.h"
 #include "freelist.h"
 #include "map.h"
@@ -49,6 +50,7 @@ struct volume {
 	uint32_t gen; /* atomic */
 	char *name;
 	struct vol_sync sync;
+	struct ahead ahead;
 	uint32_t n_extents; /* atomic: requests whose completion still looks at the volume */
 	uint64_t n_errors;  /* atomic */
 };
@@ -112,6 +114,7 @@ struct vol_work {
 
 	/* reads */
 	uint32_t n_borrowed; /* pages taken out of the merges' reserve */
+	bool met_new; /* among what it found, some was read ahead for it */
 	uint32_t *pins; /* FREE_ARRAY: one page number a page, PAGE_NONE where nothing is pinned */
 	struct iovec *iov;
 	unsigned n_iov;

@@ -85,6 +85,7 @@ static bool is_value(const struct key_row *row)
 void param_offer_default(struct param_offer *o)
 {
 	o->chap = NULL;
+	o->open_discovery = false;
 	param_default(&o->v);
 	for (enum key k = 0; k < N_KEYS; k++)
 		if (is_value(&key_rows[k]))

@@ -50,7 +50,7 @@ static void token_free(struct token *t)
 
 static void put_creator(uint8_t *p, const struct lu *l)
 {
-	uint8_t names[64];
+	uint8_t names[64] = {0};
 
 	inquiry_names(l, names);
 	p[0] = CSCD_NAMED;

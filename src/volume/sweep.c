@@ -123,6 +123,7 @@ static struct vol_work *sweep_new(struct vol_op *op, bool unmap)
 	}
 	if (op->v->backend)
 		w->n_failed = backend_failed_flushes(op->v->backend);
+	w->n_again = 0;
 	w->constant = true;
 	w->unmap = unmap;
 	w->committed = sweep_next;

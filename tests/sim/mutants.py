@@ -23,8 +23,6 @@ PATIENCE = 900  # seconds; who takes longer hangs
 MUTANTS = [
     ("lost-merge-base", "src/volume/commit.c",
      "\tif (part.to < ARENA_PAGE)\n", "\tif (0)\n"),
-    ("reset-answered-before-io-has-settled", "src/target/reset.c",
-     "\t\t\ttask_abort(t, waiter);", "\t\t\ttask_abort(t, NULL);"),
     ("overtaken-versions-told-too-early", "src/volume/pageio.c",
      "\t\tif (last)\n\t\t\tbreak;\n", "\t\t(void)last;\n"),
     ("not-shown-in-the-order-of-commits", "src/volume/pageio.c",

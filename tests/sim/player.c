@@ -43,7 +43,7 @@ static void gone(struct player *p, struct player_task *t)
 		p->look.lun = t->lun;
 		p->look.lba = t->lba;
 		p->look.n = t->n;
-		p->look.times = 4;
+		p->look.times = 6;
 	}
 }
 
@@ -456,7 +456,7 @@ static void send_command(struct player *p)
 		t++;
 	if (t == p->tasks + PLAYER_TASKS || (int32_t)(p->p->maxcmdsn - p->p->cmdsn) < 0)
 		return;
-	if (p->look.times && draw(p, 2)) {
+	if (p->look.times && draw(p, 8)) {
 		p->look.times--;
 		t->lun = p->look.lun;
 		t->kind = KIND_READ;

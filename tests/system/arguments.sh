@@ -31,7 +31,7 @@ TABLE='
 6 | serve --listen 127.0.0.1:0 --ram 900T          | berth: --ram 900T: more than a disk in memory can be
 6 | serve --listen 127.0.0.1:0 odd.img             | odd.img
 6 | serve --listen 127.0.0.1:0 empty.img           | empty.img: is empty
-4 | serve --ram 1M --state-dir nowhere             | --state-dir nowhere: No such file or directory
+4 | serve --ram 1M --state-dir nowhere/deeper      | --state-dir nowhere/deeper: No such file or directory
 6 | serve --listen 127.0.0.1:0 folder              | folder
 6 | serve --listen 127.0.0.1:0 there.img,size=2M   | there.img
 '

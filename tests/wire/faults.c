@@ -98,24 +98,42 @@ static void no_space_is_no_medium_error(struct daemon *d)
 
 /* A hole of a write-through disk is durable when it has been flushed, so UNMAP flushes, and failed here. The flush
  * that is asked for must not say that all is well because one was tried. */
-static void a_failed_flush_is_told_each_time(struct daemon *d)
+static struct peer_status unmap(struct peer *p)
 {
 	static uint8_t list[24] = {0, 22, 0, 16, [15] = 0x40, [18] = 1};
-	struct peer *p = daemon_peer(d, NULL);
 	struct peer_task t = {
 		.cmd = {.cdb = {0x42, [8] = sizeof(list)}, .write = true, .edtl = sizeof(list)},
 		.buf = list};
+
+	peer_start(p, &t);
+	peer_wait(p, &t);
+	return t.st;
+}
+
+/* UNMAP punches and flushes again a few times before it gives up; then two flushes fail. */
+static void a_failed_flush_is_told_each_time(struct daemon *d)
+{
+	struct peer *p = daemon_peer(d, NULL);
 	uint8_t *buf = scene_alloc(LEN);
 	struct peer_status st;
 
 	pattern(buf, LEN, 1, 0);
 	peer_write(p, 0, N, buf);
-	peer_start(p, &t);
-	peer_wait(p, &t);
-	expect_error(&t.st, 3, 0x0c, 0);
-	st = sync_cache(p);
+	st = unmap(p);
 	expect_error(&st, 3, 0x0c, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		st = sync_cache(p);
+		expect_error(&st, 3, 0x0c, 0);
+	}
 	EXPECT_EQ(sync_cache(p).status, 0);
+	EXPECT_EQ(sync_cache(p).status, 0);
+}
+
+static void holes_are_punched_again_after_a_failed_flush(struct daemon *d)
+{
+	struct peer *p = daemon_peer(d, NULL);
+
+	EXPECT_EQ(unmap(p).status, 0);
 	EXPECT_EQ(sync_cache(p).status, 0);
 }
 
@@ -286,7 +304,9 @@ static const struct scene_case cases[] = {
 		.ours = true),
 	CASE(no_space_is_no_medium_error, .ram = "64M,error=write:errno=ENOSPC:count=1",
 		.ours = true),
-	CASE(a_failed_flush_is_told_each_time, .ram = "64M,error=flush:count=2", .ours = true),
+	CASE(a_failed_flush_is_told_each_time, .ram = "64M,error=flush:count=11", .ours = true),
+	CASE(holes_are_punched_again_after_a_failed_flush, .ram = "64M,error=flush:count=2",
+		.ours = true),
 	CASE(fua_both_ways, .ram = "64M,delay=any:2ms", .ours = true),
 	CASE(an_aborted_write_is_waited_for, .ram = SLOW_WRITES, .ours = true),
 	CASE(an_aborted_read_is_waited_for, .ram = SLOW_READS, .ours = true),

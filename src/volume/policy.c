@@ -201,6 +201,26 @@ static void fill_main(struct policy *p)
 	}
 }
 
+/* is_stuck - empty, or all of it was seen to be pinned. */
+static bool is_stuck(const struct policy *p, unsigned queue)
+{
+	return p->n_stays[queue] >= p->n_in[queue];
+}
+
+/* Now and then the stuck queue is asked again: once for each page that the other gives. */
+static void note_end(struct policy *p, uint32_t queue, enum policy_end end)
+{
+	uint32_t *other = &p->n_stays[queue == SMALL ? MAIN : SMALL];
+
+	if (end == POLICY_STAYS) {
+		p->n_stays[queue] += p->n_stays[queue] <= p->n_in[queue];
+		return;
+	}
+	p->n_stays[queue] = 0;
+	if (end == POLICY_OUT && *other)
+		--*other;
+}
+
 static uint32_t choose(struct policy *p)
 {
 	bool small;
@@ -208,7 +228,7 @@ static uint32_t choose(struct policy *p)
 	fill_main(p);
 	small = p->n_in[SMALL] > policy_count(p) / SMALL_PART || !p->n_in[MAIN];
 	/* A queue in which all is pinned must not hold up the other. */
-	if (p->n_stays > p->n_in[small ? SMALL : MAIN] && p->n_in[small ? MAIN : SMALL])
+	if (is_stuck(p, small ? SMALL : MAIN) && !is_stuck(p, small ? MAIN : SMALL))
 		small = !small;
 	if (small && away_for_main(p, first_of(p, SMALL))) {
 		p->n_looks++;
@@ -247,7 +267,7 @@ void policy_settle(struct policy *p, uint32_t page, uint64_t id, enum policy_end
 	if (n->where < SHOWN)
 		return;
 	unlink_node(p, page);
-	p->n_stays = end == POLICY_STAYS ? p->n_stays + 1 : 0;
+	note_end(p, q, end);
 	switch (end) {
 	case POLICY_USED:
 		n->stamp = p->now;

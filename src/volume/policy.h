@@ -37,7 +37,7 @@ struct policy {
 	uint32_t n_pages, n_sets; /* n_sets is a power of two */
 	uint32_t n_in[2];         /* of each queue */
 	uint32_t now;
-	uint32_t n_stays; /* pages in a row that had to stay */
+	uint32_t n_stays[2]; /* of each queue: pages in a row that had to stay, less what the other gave since */
 	uint32_t n_looks; /* of the main queue, for the sake of the first in the small one */
 };
 

@@ -93,7 +93,8 @@ struct vol_work {
 	bool turn;
 	bool starved;
 	bool waited; /* for pages to become clean: it has had its turn */
-	bool constant; /* every page becomes `pattern` (volume_zero, volume_same) */
+	/* Read by whoever shows it, so not in one word with what its owner still writes. */
+	_Alignas(8) bool constant; /* every page becomes `pattern` (volume_zero, volume_same) */
 	bool zeros; /* among the fresh pages, some are PAGE_ZERO */
 	bool shares; /* among the fresh pages, some are in a map already */
 	bool passes; /* file volumes: the pages do not stay when they are durable */

@@ -28,6 +28,8 @@ struct portal {
 	struct io_addr addr;
 };
 
+struct start;
+
 struct server {
 	const struct config *config;
 	const struct server_world *world; /* NULL: the machine, with a thread a reactor */
@@ -41,6 +43,7 @@ struct server {
 	struct portal *portals;
 	unsigned n_portals;
 	_Atomic uint16_t tsih;
+	struct start *starts; /* a worker */
 	bool started;
 };
 
@@ -318,7 +321,6 @@ static void start_worker(struct io_work *work)
 		for (unsigned i = 0; i < st->s->n_portals; i++)
 			io_want(st->w->io, &st->s->portals[i].sock, IO_IN);
 	}
-	free(st);
 }
 
 struct growth {
@@ -364,20 +366,18 @@ static void stop_first(struct server *s, unsigned n)
 
 static int start_workers(struct server *s, char *err, size_t err_len)
 {
+	s->starts = calloc(s->n_workers, sizeof(*s->starts));
+	if (!s->starts)
+		return fail(err, err_len, -ENOMEM, "no memory");
 	for (unsigned i = 0; i < s->n_workers; i++) {
-		struct start *st = malloc(sizeof(*st));
+		struct start *st = &s->starts[i];
 		int rc;
 
-		if (!st) {
-			stop_first(s, i);
-			return fail(err, err_len, -ENOMEM, "no memory");
-		}
 		*st = (struct start){.s = s, .w = &s->workers[i], .work.fn = start_worker};
 		list_init(&st->work.link);
 		io_post(s->workers[i].io, &st->work);
 		rc = s->world ? 0 : reactor_start(s->workers[i].reactor);
 		if (rc) {
-			free(st);
 			stop_first(s, i);
 			return fail(err, err_len, rc, "thread: %s", strerror(-rc));
 		}
@@ -680,6 +680,7 @@ struct server *server_free(struct server *s)
 		conntab_free(s->conns);
 	free(s->portals);
 	free(s->nodes);
+	free(s->starts);
 	free(s->workers);
 	trace_close();
 	free(s);

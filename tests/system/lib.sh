@@ -211,7 +211,7 @@ dump_is_whole() {
 # value DUMP NAME - of one line "name value"; sum over all lines when NAME ends with a brace.
 value() {
 	awk -v name="$2" '$1 == name || (name ~ /{$/ && index($1, name) == 1) { n += $2; found = 1 }
-		END { if (!found) exit 1; printf "%d\n", n }' <<<"$1"
+		END { if (!found) exit 1; printf "%.0f\n", n }' <<<"$1"
 }
 
 # cpu_ticks NAME - user and system time of the server so far, in clock ticks.

@@ -12,6 +12,7 @@
 enum { SWEEP_AGAIN = 8 };
 
 static void sweep_step(struct vol_work *w);
+static void zero_begin(struct vol_work *w);
 
 /* A flush that has failed, ours or somebody else's, may have given up what was zeroed here, and what it
  * replaced is gone: all is zeroed again. */
@@ -26,8 +27,7 @@ static void sweep_flushed(struct vol_work *w, int error)
 		return;
 	}
 	w->n_failed = n_failed;
-	w->pos = w->op->off;
-	w->resume = sweep_step;
+	w->resume = zero_begin;
 	work_later(w);
 }
 
@@ -132,6 +132,26 @@ static struct vol_work *sweep_new(struct vol_op *op, bool unmap)
 	return w;
 }
 
+static void zero_from_the_start(struct vol_work *w)
+{
+	w->pos = w->op->off;
+	w->stop = w->op->off + w->op->len;
+	if (w->error)
+		work_done(w, w->error);
+	else
+		sweep_step(w);
+}
+
+/* Zeros replace what is dirty before they are durable themselves. So that goes to the disk first: else an
+ * acknowledged write would be gone where a power cut takes the zeros back. */
+static void zero_begin(struct vol_work *w)
+{
+	uint64_t end = w->op->off + w->op->len;
+
+	w->resume = zero_from_the_start;
+	writer_flush(w, w->op->off / ARENA_PAGE, (end + ARENA_PAGE - 1) / ARENA_PAGE);
+}
+
 void volume_zero(struct vol_op *op, bool unmap)
 {
 	struct vol_work *w = sweep_new(op, unmap);
@@ -141,7 +161,7 @@ void volume_zero(struct vol_op *op, bool unmap)
 	if (!op->len)
 		sweep_done(w, 0);
 	else
-		sweep_step(w);
+		zero_begin(w);
 }
 
 static int pattern_take(struct vol_work *w, const void *block)

@@ -41,6 +41,7 @@ struct sharer {
 struct cache {
 	struct list link;
 	unsigned n_refs;
+	uint32_t n_numbers; /* atomic */
 	struct arena *arena;
 	struct slot *slots;
 	uint32_t n_slots, n_keep_open;
@@ -126,6 +127,11 @@ int cache_get(struct cache **cp, struct arena *a)
 	return c ? 0 : -ENOMEM;
 }
 
+uint32_t cache_number(struct cache *c)
+{
+	return __atomic_add_fetch(&c->n_numbers, 1, __ATOMIC_RELAXED);
+}
+
 struct cache *cache_put(struct cache *c)
 {
 	pthread_mutex_lock(&all_lock);
@@ -186,7 +192,7 @@ static void sharers_drop(struct cache *c, uint32_t page)
 /* What ghosts know a page by. */
 static uint64_t id_of(const struct volume *v, uint64_t at)
 {
-	return ((uint64_t)(uintptr_t)v << 20) + at;
+	return ((uint64_t)(v ? v->number : 0) << 40) + at;
 }
 
 bool cache_share(struct cache *c, uint32_t page, struct volume *v, uint64_t at)

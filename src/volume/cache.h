@@ -23,6 +23,8 @@ struct volume;
 struct writer;
 
 int cache_get(struct cache **cp, struct arena *a); /* -ENOMEM */
+/* cache_number - a number for a volume, which no other has: not its address, so that the same run is the same. */
+uint32_t cache_number(struct cache *c);
 struct cache *cache_put(struct cache *c);	   /* NULL */
 
 /* cache_note - the page is now the content of page `at` of v; under the map's lock. */

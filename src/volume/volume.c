@@ -42,6 +42,8 @@ int volume_new(struct volume **vp, const struct volume_params *p)
 	pthread_mutex_init(&v->ahead.lock, NULL);
 	if (p->backend)
 		r = cache_get(&v->cache, p->arena);
+	if (!r && v->cache)
+		v->number = cache_number(v->cache);
 	if (r) {
 		map_deinit(&v->map);
 		free(v->name);

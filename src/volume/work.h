@@ -44,6 +44,7 @@ struct volume {
 	void *base;		 /* arena_base() */
 	struct backend *backend; /* NULL: RAM */
 	struct cache *cache;	 /* NULL: RAM */
+	uint32_t number;	 /* in the cache */
 	struct writer *writer;	 /* NULL: RAM, or all is written through */
 	uint64_t size, n_pages;
 	uint32_t block;

@@ -430,6 +430,15 @@ uint32_t *arena_sums(const struct arena *a, const void *ptr)
 	return sums && off != UINT64_MAX ? sums + off / ARENA_PAGE : NULL;
 }
 
+uint64_t arena_n_shared(const struct arena *a)
+{
+	uint64_t n = 0;
+
+	for (uint64_t page = 0; page < a->n_pages; page++)
+		n += MAX(arena_refs(a, (uint32_t)page), 1u) - 1;
+	return n;
+}
+
 uint32_t arena_refs(const struct arena *a, uint32_t page)
 {
 	return __atomic_load_n(&a->refs[page], __ATOMIC_RELAXED);

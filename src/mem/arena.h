@@ -147,6 +147,8 @@ uint64_t arena_offset(const struct arena *a, const void *ptr);
 uint64_t arena_n_pages(const struct arena *a);
 uint64_t arena_n_free(const struct arena *a);
 uint64_t arena_n_lent(const struct arena *a);  /* taken pages */
+/* arena_n_shared - references of pages beyond the first one. Walks all pages. */
+uint64_t arena_n_shared(const struct arena *a);
 uint64_t arena_n_open(const struct arena *a);  /* free, promised to nobody, not in the reserve */
 uint64_t arena_n_promisable(const struct arena *a); /* what one more quota may have, once so much is open */
 int arena_fd(const struct arena *a);           /* ARENA_FILE's memory file, else -1 */

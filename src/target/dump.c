@@ -91,6 +91,15 @@ static void gather_run(struct io_work *work)
 	--*g->n_left;
 }
 
+/* When nothing is under way each reference is an entry of a map: lent + shared = mapped. */
+static void print_pages(
+	FILE *f, const char *name, uint64_t lent, const struct arena *a, uint64_t mapped)
+{
+	fprintf(f, "lent_pages{%s} %llu\nshared_pages{%s} %llu\nmapped_pages{%s} %llu\n", name,
+		(unsigned long long)lent, name, (unsigned long long)arena_n_shared(a), name,
+		(unsigned long long)mapped);
+}
+
 static void print_sums(struct server *s, struct gather *g, FILE *f)
 {
 	struct sums all = {0};
@@ -115,9 +124,8 @@ static void print_sums(struct server *s, struct gather *g, FILE *f)
 
 		if (d->list[i].a == d->cache)
 			continue;
-		fprintf(f, "lent_pages{%s} %llu\nmapped_pages{%s} %llu\n", d->list[i].name,
-			(unsigned long long)lent, d->list[i].name,
-			(unsigned long long)(volume_mapped_bytes(d->list[i].v) / ARENA_PAGE));
+		print_pages(f, d->list[i].name, lent, d->list[i].a,
+			volume_mapped_bytes(d->list[i].v) / ARENA_PAGE);
 	}
 }
 
@@ -138,9 +146,7 @@ static void print_cache(const struct disks *d, FILE *f)
 						     ARENA_PAGE));
 	}
 	/* What waits for disks that are not served is in nobody's map. */
-	fprintf(f, "lent_pages{cache} %llu\nmapped_pages{cache} %llu\n",
-		(unsigned long long)(arena_n_lent(d->cache) - arena_n_kept(d->cache)),
-		(unsigned long long)mapped);
+	print_pages(f, "cache", arena_n_lent(d->cache) - arena_n_kept(d->cache), d->cache, mapped);
 }
 
 void server_dump(struct server *s, FILE *f)

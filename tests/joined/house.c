@@ -227,10 +227,10 @@ void house_empty(struct house *h)
 		if (d->list[i].a == d->cache)
 			mapped += pages;
 		else
-			EXPECT_EQ(arena_n_lent(d->list[i].a), pages);
+			EXPECT_EQ(arena_n_lent(d->list[i].a) + arena_n_shared(d->list[i].a), pages);
 	}
 	if (d->cache)
-		EXPECT_EQ(arena_n_lent(d->cache), mapped);
+		EXPECT_EQ(arena_n_lent(d->cache) + arena_n_shared(d->cache), mapped);
 }
 
 void house_close(struct house *h)

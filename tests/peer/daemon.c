@@ -116,7 +116,7 @@ static const char *left_over(const struct dump *d)
 {
 	static const char *const rows[] = {
 		"sessions", "connections", "tasks", "granted", "draining"};
-	char mapped[56];
+	char mapped[56], shared[56];
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (dump_get(d, rows[i]))
@@ -125,7 +125,8 @@ static const char *left_over(const struct dump *d)
 		if (strncmp(d->rows[i].name, "lent_pages", 10))
 			continue;
 		snprintf(mapped, sizeof(mapped), "mapped_pages%s", d->rows[i].name + 10);
-		if (d->rows[i].value != dump_get(d, mapped))
+		snprintf(shared, sizeof(shared), "shared_pages%s", d->rows[i].name + 10);
+		if (d->rows[i].value + dump_get(d, shared) != dump_get(d, mapped))
 			return d->rows[i].name;
 	}
 	return NULL;

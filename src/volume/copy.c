@@ -9,6 +9,9 @@
  * destination. No step then writes what a later one reads, and within a step all is pinned before
  * anything is written.
  *
+ * Holes are durable by a flush at the end. When one fails the copy begins anew, which ranges that overlap
+ * do not allow: there each hole is durable by itself.
+ *
  * A copy must not push out what others use. Where the cache of a file has nothing of the source
  * the file system is asked for holes first; the rest is read through, and leaves again, at both
  * ends, when its step is over: a window of one step. */
@@ -26,11 +29,36 @@ void copy_free(struct vol_work *w)
 	w->copy = NULL;
 }
 
+static void from_the_start(struct vol_work *w)
+{
+	w->op->where = 0;
+	w->pos = w->op->off;
+	w->stop = w->op->off + w->op->len;
+	w->copy->loose = false;
+	copy_step(w);
+}
+
+/* A flush that has failed, ours or somebody else's, may have given up the holes: all is copied again. */
+static void copy_flushed(struct vol_work *w, int error)
+{
+	uint32_t n_failed = backend_failed_flushes(w->v->backend);
+
+	if (!error && n_failed != w->n_failed)
+		error = -EIO;
+	if (!error || w->cancelled || w->n_again++ == COPY_AGAIN) {
+		work_done(w, error);
+		return;
+	}
+	w->n_failed = n_failed;
+	w->resume = from_the_start;
+	work_later(w);
+}
+
 /* What became a hole is durable by a flush. */
 static void copy_done(struct vol_work *w, int end)
 {
-	if (!end && w->v->backend)
-		sync_flush(w, work_done);
+	if (!end && w->copy->loose)
+		sync_flush(w, copy_flushed);
 	else
 		work_done(w, end);
 }
@@ -108,6 +136,7 @@ static void copy_commit(struct vol_work *w, const struct iovec *iov)
 	w->passes = w->copy->cold;
 	w->unmap = true;
 	w->committed = copy_next;
+	w->copy->loose |= w->zeros && w->v->backend && !w->lasts;
 	commit_bases(w);
 	commit_run(w);
 }
@@ -246,6 +275,13 @@ static void copy_step(struct vol_work *w)
 }
 
 /* --- the call --- */
+
+/* In one volume, and some bytes are read and written: what has been written cannot be copied again. */
+static bool overlaps(const struct vol_op *op, const struct volume *from, uint64_t from_off)
+{
+	return from == op->v && from_off < op->off + op->len && op->off < from_off + op->len;
+}
+
 static struct copy *copy_new(struct vol_op *op, struct volume *from, uint64_t from_off)
 {
 	struct copy *c = freelist_get(FREE_COPY);
@@ -253,7 +289,7 @@ static struct copy *copy_new(struct vol_op *op, struct volume *from, uint64_t fr
 	if (!c)
 		return NULL;
 	*c = (struct copy){.from = from, .from_off = from_off, .most = COPY_STEP};
-	c->backward = from == op->v && from_off < op->off && from_off + op->len > op->off;
+	c->backward = overlaps(op, from, from_off) && from_off < op->off;
 	return c;
 }
 
@@ -277,6 +313,9 @@ void volume_copy(struct vol_op *op, struct volume *from, uint64_t from_off)
 		return;
 	}
 	w->sub.work = NULL;
+	w->lasts = overlaps(op, from, from_off);
+	w->n_failed = op->v->backend ? backend_failed_flushes(op->v->backend) : 0;
+	w->n_again = 0;
 	w->pos = op->off;
 	w->stop = op->off + op->len;
 	if (from == op->v && from_off == op->off) {

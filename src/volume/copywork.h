@@ -7,6 +7,7 @@
 enum {
 	COPY_STEP = 256,  /* pages: with the source's, 64 map lines a turn */
 	COPY_LEAST = 8,   /* a step is not made shorter for want of pages */
+	COPY_AGAIN = 8,   /* times that a copy begins anew because a flush failed */
 	COPY_COLD = 16,   /* pages in a row that are not in the cache, to be treated apart */
 };
 
@@ -17,6 +18,7 @@ struct copy {
 	uint32_t most;     /* pages of a step */
 	bool backward;     /* from the end, since the source would be overwritten before it is read */
 	bool cold;         /* nothing of the step's source is in the cache */
+	bool loose;        /* something is durable by a flush only */
 };
 
 static inline uint64_t copy_source(const struct vol_work *w, uint64_t at)

@@ -97,7 +97,7 @@ struct page_rec *page_rec_get(struct volume *v, uint64_t at)
 	list_init(&r->launch);
 	r->busy = PAGE_IDLE;
 	r->flying = NULL;
-	r->again = r->overtakes = false;
+	r->again = r->counts = false;
 	map_set(&v->map, at, entry_busy(r));
 	return r;
 }
@@ -129,7 +129,7 @@ static bool overtakes(const struct page_rec *r, const struct page_ver *ver)
 static void mark_fly(struct page_rec *r, struct page_ver *ver, struct list *launch)
 {
 	r->flying = ver;
-	r->overtakes = overtakes(r, ver);
+	r->counts = ver->w->lasts || entry_is_unclean(r->shown) || overtakes(r, ver);
 	r->busy = ver->page != PAGE_ZERO ? PAGE_WRITE : ver->w->unmap ? PAGE_PUNCH : PAGE_ZEROING;
 	list_push_back(launch, &r->launch);
 }
@@ -419,7 +419,7 @@ static bool extent_add(struct extent *x, const struct page_rec *r)
 		return false;
 	else if (bytes)
 		x->iov[x->req.n_iov++] = (struct iovec){bytes, ARENA_PAGE};
-	x->overtakes |= r->overtakes;
+	x->counts |= r->counts;
 	x->n++;
 	return true;
 }
@@ -431,7 +431,7 @@ static void extent_begin(struct extent *x, struct volume *v, struct io *io, stru
 	x->first = r->at;
 	x->n = 0;
 	x->busy = r->busy;
-	x->overtakes = false;
+	x->counts = false;
 	x->req = (struct backend_req){.iov = x->iov, .done = on_extent};
 }
 
@@ -449,8 +449,9 @@ static void extent_send(struct extent *x)
 	bool zeroes = x->busy == PAGE_ZEROING || x->busy == PAGE_PUNCH;
 
 	req->kind = kinds[x->busy];
-	/* Zeros are made durable by their command; unless a write counts on it that they overtook. */
-	req->durable = x->busy == PAGE_WRITE || (zeroes && x->overtakes);
+	/* Zeros are made durable by their command, unless somebody counts on it: a write that they overtook, or
+	 * acknowledged data that has been in memory only, which they replace. */
+	req->durable = x->busy == PAGE_WRITE || (zeroes && x->counts);
 	req->off = x->first * ARENA_PAGE;
 	req->len = end - req->off;
 	if (req->n_iov)

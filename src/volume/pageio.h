@@ -46,7 +46,7 @@ struct page_rec {
 	struct page_ver *flying;
 	uint32_t fill; /* the page that is being read into, or written back; a reference */
 	bool again;    /* the writer wants to know when it is idle */
-	bool overtakes; /* older versions are durable with the one that flies */
+	bool counts; /* what flies is to be durable when it ends, whatever it is */
 };
 
 enum { EXTENT_IOV = 256 };
@@ -59,7 +59,7 @@ struct extent {
 	uint64_t first;
 	uint32_t n;
 	enum page_busy busy;
-	bool overtakes;
+	bool counts;
 	struct iovec iov[EXTENT_IOV];
 };
 

@@ -34,7 +34,7 @@ struct vol_work *work_new(struct vol_op *op, uint64_t off, uint64_t len)
 	w->n_bases = 0;
 	w->tries = 0;
 	w->turn = w->starved = w->waited = w->constant = w->unmap = w->cancelled = false;
-	w->zeros = w->shares = w->passes = w->met_new = false;
+	w->zeros = w->shares = w->passes = w->lasts = w->met_new = false;
 	w->copy = NULL;
 	w->pattern = PAGE_ZERO;
 	w->build = NULL;

@@ -100,6 +100,7 @@ struct vol_work {
 	bool shares; /* among the fresh pages, some are in a map already */
 	bool passes; /* file volumes: the pages do not stay when they are durable */
 	bool unmap;
+	bool lasts; /* zeros are durable when they are shown, without a flush at the end */
 	uint32_t pattern; /* PAGE_ZERO or a page filled with copies of the block */
 	vol_build_fn build;
 	void *ctx;

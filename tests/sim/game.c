@@ -1,6 +1,6 @@
 /* game.c - players on a RAM disk and on a disk behind the cache, in an order out of a seed.
  *
- * Two to four players write, read, zero, flush, abort, reset, leave and come back. Now and then the
+ * Two to four players write, read, zero, copy, flush, abort, reset, leave and come back. Now and then the
  * daemon is killed, with or without the host, and starts again. Every read is held against the
  * model, and so is the whole of each disk after a restart and at the end; nothing may be left in the
  * target then. Seeds differ in the number of reactors, the network, the sizes of disk and cache, and in
@@ -52,6 +52,40 @@ static void disk_fails(struct game *g, bool on)
 	sim_disk_fail(s, g->h->disk, IO_FLUSH, on ? 6 : 0, -5);
 }
 
+static struct peer *visitor(struct game *g)
+{
+	struct peer *p = house_connect(g->h);
+	struct peer_params ask = peer_params_default();
+
+	if (g->bursts < 6)
+		ask.max_burst = ask.first_burst = 16384;
+	p->isid = 0x800000000099;
+	peer_login(p, &ask);
+	return p;
+}
+
+/* learn_names - the first designator of each unit (SPC-4 7.8.6). */
+static void learn_names(struct game *g)
+{
+	struct peer *p = visitor(g);
+	struct peer_cmd c = {.cdb = {0x12, 1, 0x83, 0, 255}, .read = true, .edtl = 255};
+
+	for (unsigned i = 0; i < g->n_luns; i++) {
+		uint8_t page[255] = {0};
+		struct peer_task t = {.cmd = c, .buf = page};
+
+		p->lun = (uint64_t)i << 48;
+		peer_settle(p);
+		peer_start(p, &t);
+		peer_wait(p, &t);
+		EXPECT(!t.st.status && 4u + page[7] <= sizeof(g->names[i]), "no name of unit %u",
+			i);
+		memcpy(g->names[i], page + 4, 4u + page[7]);
+	}
+	peer_logout(p);
+	house_calm(g->h, second_ns);
+}
+
 static void game_open(struct game *g, struct house *h, uint64_t seed)
 {
 	static const uint32_t pieces[] = {0, 40, 500, 5000, 65536};
@@ -80,7 +114,9 @@ static void game_open(struct game *g, struct house *h, uint64_t seed)
 	model_init(&g->models[1], "disk",
 		crowded ? 4000 : 8 + (uint32_t)sim_random(h->sim, seed % 2 ? 400 : 30),
 		seed % 7 == 6 || p.no_dsync);
+	model_join(&g->models[1], &g->models[0]);
 	disk_fails(g, true);
+	learn_names(g);
 	g->n_players = 2 + (unsigned)sim_random(h->sim, 3);
 	for (unsigned i = 0; i < g->n_players; i++) {
 		g->players[i].g = g;
@@ -90,18 +126,6 @@ static void game_open(struct game *g, struct house *h, uint64_t seed)
 }
 
 /* --- lives --- */
-
-static struct peer *visitor(struct game *g)
-{
-	struct peer *p = house_connect(g->h);
-	struct peer_params ask = peer_params_default();
-
-	if (g->bursts < 6)
-		ask.max_burst = ask.first_burst = 16384;
-	p->isid = 0x800000000099;
-	peer_login(p, &ask);
-	return p;
-}
 
 /* read_all - in pieces that any cache can hold. */
 static uint8_t *read_all(struct game *g, struct peer *p, unsigned lun)

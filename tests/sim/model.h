@@ -19,7 +19,10 @@
  * Zeros (UNMAP, WRITE SAME) carry no number: a block of zeros is taken for the newest of what may have
  * zeroed it.
  *
- * Time is the order of events as the initiators see them. */
+ * A copy is a write of what its source may have shown meanwhile (may.h), block by block: like zeros it is atomic for each
+ * page only.
+ *
+ * Time is the order of events as the initiators see them. Models between which there are copies have one clock. */
 #pragma once
 
 #include <stdbool.h>
@@ -32,6 +35,7 @@ struct model_write {
 	uint64_t begun, ended; /* ended: UINT64_MAX while it may still happen */
 	bool sure, voided, durable, zeros;
 	bool torn; /* a kill met it: some of its blocks may be there */
+	struct model_copy *copy; /* NULL: it is none */
 };
 
 enum model_crash {
@@ -42,14 +46,17 @@ enum model_crash {
 	MODEL_FORGOTTEN,   /* zeros */
 };
 
+struct content;
 struct model {
 	const char *name;
 	uint32_t n_blocks;
 	bool loose;		    /* writes may fail half way: halves can be seen */
 	struct model_write *writes; /* of this epoch; number first + i */
 	uint32_t n_writes, room, first;
-	uint32_t *base; /* a block: the number that this epoch began with; 0: zeros */
-	uint64_t now;
+	uint32_t n_copies;	    /* of them */
+	struct content *base;	    /* a block: what this epoch began with */
+	uint32_t id;
+	uint64_t now, *clock; /* its own, or that of another */
 	bool crashed;
 	enum model_crash crash;
 	uint64_t n_checked, n_recovered; /* blocks */
@@ -57,9 +64,13 @@ struct model {
 
 void model_init(struct model *m, const char *name, uint32_t n_blocks, bool loose);
 void model_deinit(struct model *m);
+/* model_join - there are copies between the two: one clock, and contents that can be told apart. */
+void model_join(struct model *m, struct model *with);
 /* model_begin - fills buf; the number. model_begin_zeros - the same for a command that makes zeros. */
 uint32_t model_begin(struct model *m, uint32_t lba, uint32_t n, void *buf);
 uint32_t model_begin_zeros(struct model *m, uint32_t lba, uint32_t n);
+/* model_begin_copy - what `from` shows at `from_lba` comes to lba; from may be m itself. */
+uint32_t model_begin_copy(struct model *m, uint32_t lba, uint32_t n, struct model *from, uint32_t from_lba);
 void model_sure(struct model *m, uint32_t number, bool durable);
 void model_doubt(struct model *m, uint32_t number);
 void model_void(struct model *m, uint32_t number);

@@ -1,4 +1,4 @@
-/* player.c - commands, their data, their answers, and how they are given up. */
+/* player.c - what players hear, how commands end and are given up, resets, logins. What they send is in command.c. */
 #include "player.h"
 
 #include <string.h>
@@ -9,27 +9,17 @@
 
 enum { TMF_ABORT = 1, TMF_RESET = 5, RSP_COMPLETE = 0, RSP_NO_TASK = 1, KEY_UNIT_ATTENTION = 6 };
 
-static uint32_t draw(const struct player *p, uint32_t below)
-{
-	return (uint32_t)sim_random(p->g->h->sim, below);
-}
-
-static struct model *model_of(const struct player *p, const struct player_task *t)
-{
-	return &p->g->models[t->lun];
-}
-
 /* --- a task's end --- */
 
 static bool changes(const struct player_task *t)
 {
-	return t->kind == KIND_WRITE || t->kind == KIND_ZERO;
+	return t->kind == KIND_WRITE || t->kind == KIND_ZERO || t->kind == KIND_COPY;
 }
 
 /* is_unsent - data is missing without which it cannot happen. */
 static bool is_unsent(const struct player_task *t)
 {
-	return t->kind == KIND_WRITE && t->sent < t->n * MODEL_BLOCK;
+	return t->sent < t->out;
 }
 
 /* gone - it will not be answered, and its write cannot happen any more. What was not sent whole
@@ -40,9 +30,9 @@ static void gone(struct player *p, struct player_task *t)
 		model_void(model_of(p, t), t->number);
 	} else if (changes(t)) {
 		model_doubt(model_of(p, t), t->number);
-		p->look.lun = t->lun;
+		p->look.lun = t->at;
 		p->look.lba = t->lba;
-		p->look.n = t->n;
+		p->look.n = MIN(t->n, PLAYER_BLOCKS);
 		p->look.times = 6;
 	}
 }
@@ -62,7 +52,7 @@ static void cut(struct player *p, struct player_task *t)
 			model_void(model_of(p, t), t->number);
 		} else {
 			check(p->n_cut < sizeof(p->cut) / sizeof(p->cut[0]));
-			p->cut[p->n_cut].lun = t->lun;
+			p->cut[p->n_cut].lun = t->at;
 			p->cut[p->n_cut++].number = t->number;
 		}
 	}
@@ -86,7 +76,8 @@ static void is_good(struct player *p, struct player_task *t)
 		break;
 	case KIND_WRITE:
 	case KIND_ZERO:
-		model_sure(m, t->number, p->g->durable[t->lun] || t->fua);
+	case KIND_COPY:
+		model_sure(m, t->number, p->g->durable[t->at] || t->fua);
 	}
 }
 
@@ -122,8 +113,7 @@ static void hear_r2t(struct player *p, const struct peer_pdu *pdu)
 
 	if (!t || t->state != TASK_UNDER_WAY)
 		return; /* given up while the R2T was on its way */
-	EXPECT(t->kind == KIND_WRITE && at == t->asked && len && len <= p->p->params.max_burst &&
-			at + len <= t->n * MODEL_BLOCK,
+	EXPECT(at == t->asked && len && len <= p->p->params.max_burst && at + len <= t->out,
 		"R2T for %u bytes at %u, expected from %u on", len, at, t->asked);
 	EXPECT(t->n_due < p->p->params.max_r2t && t->n_due < PLAYER_R2TS,
 		"more R2Ts than MaxOutstandingR2T");
@@ -168,8 +158,7 @@ static void reset_begins(struct player *p, unsigned lun)
 	}
 }
 
-/* reset_among - some other player's reset of the unit is not over. */
-static bool reset_among(const struct player *p, unsigned lun)
+bool reset_among(const struct player *p, unsigned lun)
 {
 	for (unsigned i = 0; i < p->g->n_players; i++) {
 		if (&p->g->players[i] != p && p->g->players[i].reset_open[lun])
@@ -324,159 +313,6 @@ static struct player_task *any_due(struct player *p)
 			return t;
 	}
 	return NULL;
-}
-
-static void unasked(struct player *p, struct player_task *t, struct peer_cmd *c)
-{
-	const struct peer_params *q = &p->p->params;
-	uint32_t len = t->n * MODEL_BLOCK, first = MIN(len, q->first_burst);
-
-	if (q->immediate_data && draw(p, 4)) {
-		c->data = t->buf;
-		c->data_len = MIN(first, q->max_send_data);
-		if (draw(p, 2))
-			c->data_len = draw(p, c->data_len + 1);
-	}
-	t->sent = t->asked = c->data_len;
-	if (q->initial_r2t || c->data_len == first || !draw(p, 4))
-		return;
-	c->more = true;
-	t->due[0].ttt = PEER_NONE;
-	t->due[0].at = c->data_len;
-	t->due[0].end = first;
-	t->due[0].datasn = 0;
-	t->n_due = 1;
-	t->asked = first;
-}
-
-/* overlaps - it writes a part of a page of which another write under way has a part too. */
-static bool overlaps(const struct player *p, const struct player_task *t)
-{
-	enum { PAGE_BLOCKS = 8 };
-	uint32_t first = t->lba / PAGE_BLOCKS, last = (t->lba + t->n - 1) / PAGE_BLOCKS;
-
-	if (t->lba % PAGE_BLOCKS == 0 && (t->lba + t->n) % PAGE_BLOCKS == 0)
-		return false;
-	for (unsigned i = 0; i < p->g->n_players * PLAYER_TASKS; i++) {
-		const struct player_task *o =
-			&p->g->players[i / PLAYER_TASKS].tasks[i % PLAYER_TASKS];
-
-		if (o != t && o->state == TASK_UNDER_WAY && o->kind == KIND_WRITE &&
-			o->lun == t->lun && o->lba / PAGE_BLOCKS <= last &&
-			(o->lba + o->n - 1) / PAGE_BLOCKS >= first)
-			return true;
-	}
-	return false;
-}
-
-static void send_write(struct player *p, struct player_task *t, struct peer_cmd *c)
-{
-	c->write = true;
-	c->edtl = t->n * MODEL_BLOCK;
-	cdb_rw(c->cdb, true, t->lba, t->n);
-	t->fua = !draw(p, 8);
-	c->cdb[1] = t->fua ? 8 : 0;
-	t->number = model_begin(model_of(p, t), t->lba, t->n, t->buf);
-	if (overlaps(p, t))
-		game_count(p->g, EV_OVERLAPS);
-	unasked(p, t, c);
-}
-
-static void send_read(struct player *p, struct player_task *t, struct peer_cmd *c)
-{
-	c->read = true;
-	c->edtl = t->n * MODEL_BLOCK;
-	cdb_rw(c->cdb, false, t->lba, t->n);
-	if (!draw(p, 16))
-		c->cdb[1] = 8; /* FUA: what is dirty is written first */
-	t->evicted = counter_sum(CTR_EVICTED_PAGES);
-}
-
-/* SYNCHRONIZE CACHE(16), of all or of a part. */
-static void send_flush(struct player *p, struct player_task *t, struct peer_cmd *c)
-{
-	if (draw(p, 2)) {
-		t->lba = 0;
-		t->n = model_of(p, t)->n_blocks;
-	}
-	c->cdb[0] = 0x91;
-	put_be64(c->cdb + 2, t->lba);
-	put_be32(c->cdb + 10, t->n);
-}
-
-/* WRITE SAME(16) without a block (NDOB), with UNMAP or not. */
-static void send_zero(struct player *p, struct player_task *t, struct peer_cmd *c)
-{
-	c->cdb[0] = 0x93;
-	c->cdb[1] = draw(p, 2) ? 0x09 : 0x01;
-	put_be64(c->cdb + 2, t->lba);
-	put_be32(c->cdb + 10, t->n);
-	t->fua = false;
-	t->number = model_begin_zeros(model_of(p, t), t->lba, t->n);
-	game_count(p->g, EV_ZEROINGS);
-}
-
-static enum player_kind any_kind(const struct player *p)
-{
-	uint32_t what = draw(p, 100);
-
-	return what < 40 ? KIND_READ : what < 92 ? KIND_WRITE : what < 96 ? KIND_ZERO : KIND_FLUSH;
-}
-
-/* any_range - half of all are near each other, and the place moves on now and then. */
-static void any_range(const struct player *p, struct player_task *t)
-{
-	const struct model *m = model_of(p, t);
-	uint32_t *hot = &p->g->hot[t->lun], room;
-
-	t->n = 1 + draw(p, draw(p, 3) ? 12 : PLAYER_BLOCKS);
-	t->n = MIN(t->n, m->n_blocks);
-	room = m->n_blocks - t->n + 1;
-	t->lba = draw(p, room);
-	if (!draw(p, 40))
-		*hot = t->lba;
-	if (draw(p, 2)) {
-		t->lba = *hot + draw(p, 32);
-		t->lba = MIN(t->lba, room - 1);
-	}
-}
-
-static void send_command(struct player *p)
-{
-	static void (*const send[])(struct player *, struct player_task *, struct peer_cmd *) = {
-		[KIND_READ] = send_read,
-		[KIND_WRITE] = send_write,
-		[KIND_FLUSH] = send_flush,
-		[KIND_ZERO] = send_zero,
-	};
-	struct player_task *t = p->tasks;
-	struct peer_cmd c = {.data = NULL};
-
-	while (t < p->tasks + PLAYER_TASKS && t->state != TASK_FREE)
-		t++;
-	if (t == p->tasks + PLAYER_TASKS || (int32_t)(p->p->maxcmdsn - p->p->cmdsn) < 0)
-		return;
-	if (p->look.times && draw(p, 8)) {
-		p->look.times--;
-		t->lun = p->look.lun;
-		t->kind = KIND_READ;
-		t->lba = p->look.lba;
-		t->n = p->look.n;
-	} else {
-		t->lun = draw(p, p->g->n_luns);
-		t->kind = any_kind(p);
-		any_range(p, t);
-	}
-	t->got = t->sent = t->asked = t->n_due = 0;
-	t->maybe_lost = reset_among(p, t->lun);
-	t->begun = model_tick(model_of(p, t));
-	send[t->kind](p, t, &c);
-	t->state = TASK_UNDER_WAY;
-	t->cmdsn = p->p->cmdsn;
-	p->p->lun = (uint64_t)t->lun << 48;
-	t->itt = c.itt = peer_itt(p->p);
-	game_count(p->g, EV_COMMANDS);
-	peer_send_cmd(p->p, &c);
 }
 
 static bool is_of(const struct player *p, const struct worker *w)

@@ -8,11 +8,12 @@
 #include "house.h"
 #include "model.h"
 
-enum { PLAYER_TASKS = 12, PLAYER_R2TS = 8, PLAYER_LUNS = 2, PLAYER_BLOCKS = 96 };
+enum { PLAYER_TASKS = 12, PLAYER_R2TS = 8, PLAYER_LUNS = 2, PLAYER_BLOCKS = 96,
+	PLAYER_COPY_BLOCKS = 400 };
 
 struct game;
 
-enum player_kind { KIND_READ, KIND_WRITE, KIND_FLUSH, KIND_ZERO };
+enum player_kind { KIND_READ, KIND_WRITE, KIND_FLUSH, KIND_ZERO, KIND_COPY };
 
 struct player_task {
 	enum {
@@ -22,8 +23,10 @@ struct player_task {
 	} state; /* given up: only its data still goes out */
 	enum player_kind kind;
 	bool fua;
-	unsigned lun;
+	unsigned lun; /* that the command is for */
+	unsigned at;  /* whose blocks it reads or changes */
 	uint32_t itt, cmdsn, lba, n;
+	uint32_t out; /* bytes of data that we owe */
 	uint32_t number; /* of the model's write */
 	uint64_t begun;	 /* of a read or a flush; and when the command was sent */
 	uint64_t evicted; /* pages that had left the cache by then */
@@ -73,6 +76,10 @@ struct game {
 	unsigned n_players;
 	uint32_t bursts; /* how many of the bursts' lengths may be asked for */
 	uint32_t hot[PLAYER_LUNS]; /* a block around which half of the commands are */
+	struct {
+		uint32_t lba, n;
+	} zeroed[PLAYER_LUNS]; /* what was zeroed last */
+	uint8_t names[PLAYER_LUNS][28]; /* a designator each, as VPD 83 has it */
 	uint64_t n[N_EVENTS];
 };
 
@@ -80,6 +87,20 @@ static inline void game_count(struct game *g, enum event e)
 {
 	g->n[e]++;
 }
+
+static inline uint32_t draw(const struct player *p, uint32_t below)
+{
+	return (uint32_t)sim_random(p->g->h->sim, below);
+}
+
+static inline struct model *model_of(const struct player *p, const struct player_task *t)
+{
+	return &p->g->models[t->at];
+}
+
+/* reset_among - some other player's reset of the unit is not over. */
+bool reset_among(const struct player *p, unsigned lun);
+void send_command(struct player *p); /* command.c: a new one of any kind, if one may be sent */
 
 void player_login(struct player *p); /* also over a connection that is still open: reinstatement */
 void player_act(struct player *p, bool begin); /* begin: new commands, aborts and cuts too */

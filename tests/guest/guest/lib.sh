@@ -215,15 +215,32 @@ load_ended() {
 	kernel_log | grep -E 'I/O error' && fail "I/O errors reached the block layer"
 	true
 }
+# under_rounds MIB RATE: the same, again and again, for as long as it takes until rounds_ended. A recovery takes the
+# initiator two seconds or fifteen, so one job would be over too early or last too long.
+under_rounds() {
+	rm -f /tmp/case.enough
+	(
+		round=0
+		while [ ! -e /tmp/case.enough ]; do
+			verify_job "$DEV" "$1" --rate="$2" --randseed=$((round += 1)) || exit
+		done
+	) > /tmp/case.fio 2>&1 3<&- 4>&- &
+	fio=$!
+	sleep 1
+}
+rounds_ended() {
+	: > /tmp/case.enough
+	load_ended
+}
 # killed TIMES [FORGET]: SIGKILL and a new start, under fio; nothing acknowledged is lost: fio reads all of it
 # back. With "forget" the target's run directory is deleted in between.
 killed() {
 	attach node.session.timeo.replacement_timeout=120 \
 		node.conn[0].timeo.noop_out_interval=1 node.conn[0].timeo.noop_out_timeout=2
-	under_load 40 2500k
+	under_rounds 12 2500k
 	i=0
 	while [ $((i += 1)) -le "$1" ]; do
-		kill -0 $fio 2>/dev/null || fail "fio was done before kill $i"
+		kill -0 $fio 2>/dev/null || { load_ended; fail "fio was done before kill $i"; }
 		host target kill || fail "kill"
 		[ -z "$2" ] || host target "$2" || fail "$2"
 		host target start || fail "start after kill $i"
@@ -232,7 +249,7 @@ killed() {
 		say "logged in again $(seconds_since "$from") s after start $i"
 		sleep 0.7
 	done
-	load_ended
+	rounds_ended
 	[ "$(kernel_log | grep -c 'detected conn error')" -ge "$1" ] ||
 		fail "the initiator saw too few connection errors: nothing was tested"
 }

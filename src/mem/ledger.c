@@ -256,6 +256,15 @@ uint64_t ledger_count(const struct ledger *l, uint32_t volume)
 	return n;
 }
 
+uint64_t ledger_top(const struct ledger *l)
+{
+	uint64_t n = l->n_pages;
+
+	while (n && !ledger_lives(l, (uint32_t)(n - 1)))
+		n--;
+	return n;
+}
+
 /* --- stamps --- */
 
 void ledger_stamp_open(struct ledger *l, uint32_t volume, uint64_t now_ns)

@@ -112,6 +112,7 @@ uint32_t ledger_volume(struct ledger *l, const uint8_t uuid[16], uint64_t size, 
 uint32_t ledger_find(const struct ledger *l, const uint8_t uuid[16]); /* LEDGER_NONE: not here */
 void ledger_forget(struct ledger *l, uint32_t volume); /* it has no records any more, or they are to be lost */
 uint64_t ledger_count(const struct ledger *l, uint32_t volume); /* its records; LEDGER_NONE: all */
+uint64_t ledger_top(const struct ledger *l); /* behind the last page of the memory that has a record */
 
 /* The image is about to change (cheap when it was said before); it does not change now, and looks like this. */
 void ledger_stamp_open(struct ledger *l, uint32_t volume, uint64_t now_ns);

@@ -434,9 +434,9 @@ static int open_locked(struct search *s)
 		r = make_named(s);
 	if (r)
 		return r;
-	/* What was there before may have been left half made. */
+	/* What was there before may have been left half made, and initiators wait. */
 	m = s->found;
-	if (memfile_take(m, m->adopted ? m->ledger->n_pages : FIRST / ARENA_PAGE) < 0)
+	if (memfile_take(m, MAX(ledger_top(m->ledger), (uint64_t)FIRST / ARENA_PAGE)) < 0)
 		return refuse(s, -ENOSPC, "--cache %luM: there is not so much memory in %s",
 			m->ledger->n_pages >> 8, s->dir);
 	return 0;

@@ -13,7 +13,7 @@
  *
  * How much: taken whole with fallocate(). When the size was asked for and does not fit, that is refused with the
  * size that would; else what fits is taken and said. A memory with records keeps its size. Making gigabytes of memory
- * takes seconds, so of a new one only the first part is taken by memfile_open(); memfile_take() takes the rest, piece by
+ * takes seconds, so only the first part is taken by memfile_open(), and what has records; memfile_take() takes the rest, piece by
  * piece, while the first part is already in use.
  *
  * Main thread, before and after the reactors run. */

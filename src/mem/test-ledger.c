@@ -272,6 +272,28 @@ static void a_memory_with_our_records_is_adopted(void **state)
 	assert_int_equal(n_names(f), 1); /* still there */
 }
 
+/* Initiators wait for the next process: it takes what has records, and the rest when it serves. */
+static void a_large_memory_is_adopted_at_once(void **state)
+{
+	enum { N = 128 << 10, FIRST = 64 << 10, TOP = FIRST + 777 };
+	struct files *f = *state;
+	struct memfile *m;
+	uint32_t a;
+
+	f->p.n_pages = N;
+	m = open_file(f);
+	assert_int_equal(m->n_taken, FIRST);
+	assert_int_equal(memfile_take(m, 1000), 1000);
+	a = ledger_volume(m->ledger, uuid_a, 1ull << 40, "a");
+	ledger_publish(m->ledger, TOP - 1, a, 8, ledger_next_seq(m->ledger), 1);
+	die(m);
+	m = open_file(f);
+	assert_true(m->adopted);
+	assert_int_equal(m->n_taken, TOP);
+	ledger_forget(m->ledger, a);
+	memfile_close(m);
+}
+
 static void a_memory_of_others_stays(void **state)
 {
 	struct files *f = *state;
@@ -353,6 +375,7 @@ int main(void)
 		T(stamps_tell_what_was_changed),
 		F(a_memory_without_records_goes_with_its_process),
 		F(a_memory_with_our_records_is_adopted),
+		F(a_large_memory_is_adopted_at_once),
 		F(a_memory_of_others_stays),
 		F(a_memory_that_does_not_validate_is_set_aside),
 		F(a_memory_that_was_never_finished_is_removed),

@@ -143,6 +143,12 @@ static int set_cut(struct reading *r, char *value)
 	return 0;
 }
 
+static int set_flush(struct reading *r, const char *value)
+{
+	r->f->lies = true;
+	return strcmp(value, "ignored") ? refuse(r, "flush: must be ignored") : 0;
+}
+
 /* clang-format off */
 static const struct word {
 	const char *name;
@@ -154,6 +160,7 @@ static const struct word {
 	{"count",  1 << FAULT_ERROR | 1 << FAULT_DELAY,                    set_count},
 	{"errno",  1 << FAULT_ERROR,                                       set_errno},
 	{"jitter", 1 << FAULT_DELAY,                                       set_jitter},
+	{"flush",  1 << FAULT_POWER,                                       set_flush},
 	{"seed",   1 << FAULT_ERROR | 1 << FAULT_DELAY | 1 << FAULT_POWER, set_seed},
 };
 /* clang-format on */

@@ -2,7 +2,7 @@
  *
  *   error=OP[:lba=FIRST[-LAST]][:rate=P][:errno=NAME][:count=N][:seed=N]    some pieces fail
  *   delay=OP:TIME[:jitter=none|uniform|exp][:lba=..][:rate=P][:count=N][:seed=N]   some pieces are late
- *   power=forget|tear[:seed=N]      the program's end is a power cut (power.c)
+ *   power=forget|tear[:flush=ignored][:seed=N]      the program's end is a power cut (power.c)
  *
  * OP is read, write, unmap, flush, any, or several of them joined by +. An OP is one of the backend, which may
  * differ from the initiator's: a write of part of a page reads, a cached read does not, and a write-back disk
@@ -33,6 +33,7 @@ struct fault {
 	uint64_t delay_ns;      /* FAULT_DELAY */
 	enum fault_jitter jitter;
 	bool tear;              /* FAULT_POWER: some of a write may survive, not only none of it */
+	bool lies;              /* FAULT_POWER: flushes, and writes that ask to be durable, are answered and not done */
 };
 
 /* fault_parse - what stands behind "error=" and the like. 0, or -EINVAL with the reason in why. */

@@ -4,7 +4,9 @@
  * write that asked to be durable has gone there. However the program ends, by SIGKILL or in order, the
  * shadow is gone with it: that is the power cut. With `tear` some writes reach the disk behind before
  * anybody asked, or a part of them does, unit by unit, as a disk may choose to: so a cut finds writes
- * whole, torn and missing, in no order.
+ * whole, torn and missing, in no order. With `flush=ignored` the disk lies: flushes and writes that ask to be
+ * durable are answered and not done, as by disks that should not be bought; what a test finds there tells
+ * whether it can find anything.
  *
  * has    the unit's newest content lies in the shadow (for good: reads never depend on when the disk
  *        behind has it)
@@ -245,7 +247,7 @@ static void write_submit(struct power *p, struct io *io, struct backend_req *r)
 	pthread_mutex_lock(&p->lock);
 	keep_bytes(p, &r->disk);
 	pthread_mutex_unlock(&p->lock);
-	if (r->disk.flags & IO_DURABLE || (p->x.f.tear && filter_roll(&p->x) & 1))
+	if ((r->disk.flags & IO_DURABLE && !p->x.f.lies) || (p->x.f.tear && filter_roll(&p->x) & 1))
 		queue_job(p, r);
 	else
 		filter_end(io, r, (int64_t)r->disk.len);
@@ -274,7 +276,10 @@ static void power_submit(struct backend *b, struct io *io, struct backend_req *r
 		filter_end(io, r, 0);
 		break;
 	case IO_FLUSH:
-		queue_job(p, r);
+		if (p->x.f.lies)
+			filter_end(io, r, 0);
+		else
+			queue_job(p, r);
 		break;
 	default:
 		filter_end(io, r, -EINVAL); /* where data lies: everywhere, for all we tell */

@@ -199,6 +199,7 @@ static void nonsense_is_refused_in_words(void **state)
 		{FAULT_ERROR, "read:jitter=exp", "'jitter'"},
 		{FAULT_DELAY, "read", "needs a time"},   {FAULT_DELAY, "read:5", "not a time"},
 		{FAULT_DELAY, "read:5ms:jitter=x", "jitter"}, {FAULT_POWER, "off", "forget or tear"},
+		{FAULT_POWER, "forget:flush=lost", "must be ignored"}, {FAULT_ERROR, "any:flush=ignored", "not known"},
 		{FAULT_POWER, "tear:lba=3", "'lba'"},
 	};
 	/* clang-format on */
@@ -340,6 +341,24 @@ static void a_flush_that_fails_keeps_what_it_should_have_taken(void **state)
 	assert_int_equal(f->p.disk[5 * BLOCK], 0xaa);
 }
 
+/* What readers see is right; what was promised lies nowhere. */
+static void a_disk_may_lie(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t a[BLOCK], b[BLOCK];
+
+	wrap(f, FAULT_POWER, "forget:flush=ignored");
+	memset(a, 0xaa, sizeof(a));
+	assert_int_equal(now(f, IO_WRITE, 5, 1, a, false), 0);
+	assert_int_equal(now(f, IO_WRITE, 6, 1, a, true), 0);
+	assert_int_equal(now(f, IO_FLUSH, 0, 0, NULL, false), 0);
+	assert_int_equal(f->p.disk[5 * BLOCK], 0);
+	assert_int_equal(f->p.disk[6 * BLOCK], 0);
+	assert_int_equal(f->p.n[IO_FLUSH], 0);
+	assert_int_equal(now(f, IO_READ, 6, 1, b, false), 0);
+	assert_memory_equal(b, a, sizeof(a));
+}
+
 /* Many at once, durable ones and flushes among them: the newest of each block is behind after the last flush. */
 static void a_torn_disk_is_whole_after_a_flush(void **state)
 {
@@ -403,6 +422,7 @@ int main(void)
 		CASE(delays_have_a_mean),
 		CASE(what_is_not_flushed_is_not_behind),
 		CASE(a_flush_that_fails_keeps_what_it_should_have_taken),
+		CASE(a_disk_may_lie),
 		CASE(a_torn_disk_is_whole_after_a_flush),
 		cmocka_unit_test(a_memory_disk_is_a_file),
 	};

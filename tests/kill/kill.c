@@ -1,12 +1,16 @@
 /* kill.c - nothing acknowledged is lost: the server is killed at random moments, started again, and read back.
  *
- *   kill MODE kill|power N      (MODE: write-through, write-back; power: forget|tear in BERTH_POWER)
+ *   kill MODE kill|power|lie|forget N      (MODE: write-through, write-back)
  *
  * kill: SIGKILL; each acknowledged write must be there. In write-through the run directory is deleted before the
  * next start: nothing may depend on it. power: the disk has a volatile cache that goes with the program
  * (power=tear), and the run directory goes with it in each mode: what was acknowledged under FUA, or before a
  * SYNCHRONIZE CACHE, must be there; in write-through that is everything. At the end SIGTERM, and the image itself
  * is compared.
+ *
+ * lie and forget prove that the test can fail: what the server relies on is not there, and blocks must be found lost
+ * within N times. lie: as power, and the disk has not done the flushes that it answered. forget: as kill, and the run
+ * directory is deleted in write-back, whose memory it is.
  *
  * The client has DEPTH writes under way, of any length and place, among them UNMAPs, FUA and flushes. Some servers
  * are killed before they are ready. Prints TAP, and counts as "name value". */
@@ -51,7 +55,7 @@ struct run {
 	struct berth_session *session;
 	struct slot slots[DEPTH];
 	uint64_t random;
-	bool power, through, dead;
+	bool power, through, forget, lost_is_right, dead;
 	unsigned n_kills, n_early, n_flushes, n_errors;
 	uint8_t chunk[CHUNK * BLOCK];
 };
@@ -217,7 +221,7 @@ static void read_back(struct run *r)
 			die("start %u: a read at %u failed", r->server.n_starts, lba);
 		model_check(&r->model, lba, CHUNK, r->chunk);
 	}
-	if (r->model.n_lost)
+	if (r->model.n_lost && !r->lost_is_right)
 		die("start %u: %llu blocks lost: %s", r->server.n_starts,
 			(unsigned long long)r->model.n_lost, r->model.why);
 }
@@ -255,7 +259,7 @@ static void start_again(struct run *r)
 static void one_life(struct run *r)
 {
 	load_and_kill(r);
-	if (r->power || r->through)
+	if (r->power || r->through || r->forget)
 		server_forget(&r->server);
 	start_again(r);
 	read_back(r);
@@ -292,14 +296,43 @@ static void last_life(struct run *r)
 	compare_image(r);
 }
 
+/* Nothing is lost by a server that keeps its word over a disk that does. */
+static void lose_nothing(struct run *r, const char *mode, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		one_life(r);
+	last_life(r);
+	print_counts(r);
+	if (!r->model.n_acked)
+		die("nothing was acknowledged: nothing was tested");
+	printf("ok 1 - %s, %u times %s: nothing acknowledged was lost\n", mode, n,
+		r->power ? "without power" : "killed");
+}
+
+static void lose_something(struct run *r, const char *mode, const char *how, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n && !r->model.n_lost; i++)
+		one_life(r);
+	print_counts(r);
+	if (!r->model.n_lost)
+		die("%s: what should have been lost was not, or was not missed", how);
+	printf("ok 1 - %s, %s: blocks were lost the %u. time, as they had to be: %s\n", mode, how,
+		i, r->model.why);
+}
+
 int main(int argc, char **argv)
 {
 	static struct run r;
 	const char *mode = argc > 1 ? argv[1] : "", *how = argc > 2 ? argv[2] : "",
 		   *seed = getenv("KILL_SEED");
 	unsigned n = argc > 3 ? (unsigned)atoi(argv[3]) : 14;
+	bool lie = !strcmp(how, "lie");
 
-	r.power = !strcmp(how, "power");
+	r.power = lie || !strcmp(how, "power");
+	r.forget = !strcmp(how, "forget");
+	r.lost_is_right = lie || r.forget;
 	r.through = !strcmp(mode, "write-through");
 	r.random = seed ? strtoull(seed, NULL, 0) : now_us();
 	printf("1..1\n# KILL_SEED=%llu\n", (unsigned long long)r.random);
@@ -308,18 +341,16 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < DEPTH; i++)
 		r.slots[i].run = &r;
 	snprintf(r.server.options, sizeof(r.server.options), ",mode=%s%s", mode,
-		r.power ? ",power=tear" : "");
+		lie       ? ",power=tear:flush=ignored"
+		: r.power ? ",power=tear"
+			  : "");
 	server_prepare(&r.server, SIZE);
 	server_start(&r.server);
 	log_in(&r);
-	for (unsigned i = 0; i < n; i++)
-		one_life(&r);
-	last_life(&r);
-	print_counts(&r);
-	if (!r.model.n_acked)
-		die("nothing was acknowledged: nothing was tested");
-	printf("ok 1 - %s, %u times %s: nothing acknowledged was lost\n", mode, n,
-		r.power ? "without power" : "killed");
+	if (r.lost_is_right)
+		lose_something(&r, mode, how, n);
+	else
+		lose_nothing(&r, mode, n);
 	server_remove(&r.server);
 	model_deinit(&r.model);
 	return 0;

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <limits.h>
 #include "check.h"
+#include "counter.h"
 #include "flush.h"
 #include "log.h"
 
@@ -300,6 +301,20 @@ static void check_request(const struct backend *b, const struct backend_req *r)
 		return;
 	check(r->len && r->off % b->info.align_offset == 0);
 	check(end % b->info.align_offset == 0 || end == b->info.size);
+static void count_piece(const struct io_disk *d)
+{
+	static const enum counter kinds[] = {
+		[IO_READ] = CTR_DISK_READS,
+		[IO_WRITE] = CTR_DISK_WRITES,
+		[IO_PUNCH] = CTR_DISK_ZEROS,
+		[IO_ZERO] = CTR_DISK_ZEROS,
+		[IO_FLUSH] = CTR_DISK_FLUSHES,
+	};
+
+	if (d->kind < ARRAY_LEN(kinds))
+		count(kinds[d->kind], 1);
+}
+
 	if (r->kind != IO_READ && r->kind != IO_WRITE)
 		return;
 	for (unsigned i = 0; i < r->n_iov; i++) {
@@ -319,6 +334,7 @@ void backend_io(struct backend *b, struct io *io, struct backend_req *r)
 	r->n_again = 0;
 	begin(r);
 	if (r->kind != IO_READ && r->kind != IO_FLUSH && !is_seek(r) && !(caps & BACKEND_WRITE))
+	count_piece(d);
 		end_later(r, -EROFS);
 	else if (r->kind == IO_FLUSH && !(caps & BACKEND_FLUSH))
 		end_later(r, 0);

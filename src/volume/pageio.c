@@ -25,6 +25,7 @@ struct after {
 	struct list home;              /* works that go on */
 	uint32_t give[2 * ARRAY_ROOM]; /* what was shown, and what is not */
 	uint32_t n_give;
+	bool missed; /* a fill has failed that somebody waits for */
 };
 
 static void after_init(struct after *a, struct volume *v, struct io *io)
@@ -35,6 +36,7 @@ static void after_init(struct after *a, struct volume *v, struct io *io)
 	list_init(&a->ready);
 	list_init(&a->home);
 	a->n_give = 0;
+	a->missed = false;
 }
 
 static void after_give(struct after *a)
@@ -138,6 +140,7 @@ static void mark_fly(struct page_rec *r, struct page_ver *ver, struct list *laun
 struct outcome {
 	int error;
 	uint64_t bad; /* byte of the volume; VOL_NOWHERE: all pages */
+	enum page_busy busy;
 };
 
 /* The first of several, which may be told at the same time. */
@@ -160,9 +163,10 @@ static void wake_waits(struct page_rec *r, const struct outcome *o, struct after
 		struct page_wait *wait = list_entry(node, struct page_wait, link);
 		struct vol_work *w = wait->w;
 
-		if (o)
+		if (o) {
 			fail_at(w, o);
-		else if (entry_is_page(r->shown)) {
+			a->missed = true;
+		} else if (entry_is_page(r->shown)) {
 			arena_ref(a->v->arena, entry_page(r->shown), 1);
 			*wait->pin = entry_page(r->shown);
 		}
@@ -330,7 +334,25 @@ static void page_end(struct page_rec *r, const struct outcome *o, struct after *
 		retire_if_idle(a, r);
 }
 
-/* Works go home last: what they end may be the last that kept the volume. */
+/* A dead disk must not fill the log. */
+static void log_failure(struct volume *v, uint64_t first, uint32_t n, const struct outcome *o)
+{
+	static const char *const what[] = {
+		[PAGE_FILL] = "read",
+		[PAGE_WRITE] = "write",
+		[PAGE_ZEROING] = "zero",
+		[PAGE_PUNCH] = "punch",
+		[PAGE_BACK] = "write back",
+	};
+	uint64_t n_errors = __atomic_add_fetch(&v->n_errors, 1, __ATOMIC_RELAXED);
+
+	if (!(n_errors & (n_errors - 1)))
+		log_error("%s: cannot %s %u KiB at %lu: %s (error %lu)", v->name, what[o->busy],
+			n * (ARENA_PAGE >> 10), first * ARENA_PAGE, strerror(-o->error), n_errors);
+}
+
+/* What was read ahead and cannot be read is nobody's error yet: who asks for it asks the disk again. Works go home
+ * last: what they end may be the last that kept the volume. */
 static void extent_end(
 	struct volume *v, struct io *io, uint64_t first, uint32_t n, const struct outcome *o)
 {
@@ -342,6 +364,8 @@ static void extent_end(
 	for (uint32_t i = 0; i < n; i++)
 		page_end(entry_rec(map_get(&v->map, first + i)), o, &a);
 	map_unlock(&v->map, first, n);
+	if (o->error && (o->busy != PAGE_FILL || a.missed))
+		log_failure(v, first, n, o);
 	after_give(&a);
 	pageio_launch(v, io, &a.launch);
 	while ((node = list_pop(&a.ready)))
@@ -352,23 +376,6 @@ static void extent_end(
 	after_home(&a);
 }
 
-/* A dead disk must not fill the log. */
-static void log_failure(struct volume *v, const struct extent *x, int error)
-{
-	static const char *const what[] = {
-		[PAGE_FILL] = "read",
-		[PAGE_WRITE] = "write",
-		[PAGE_ZEROING] = "zero",
-		[PAGE_PUNCH] = "punch",
-		[PAGE_BACK] = "write back",
-	};
-	uint64_t n = __atomic_add_fetch(&v->n_errors, 1, __ATOMIC_RELAXED);
-
-	if (!(n & (n - 1)))
-		log_error("%s: cannot %s %lu bytes at %lu: %s (error %lu)", v->name, what[x->busy],
-			x->req.len, x->req.off, strerror(-error), n);
-}
-
 static void on_extent(struct backend_req *req, int error)
 {
 	struct extent *x = container_of(req, struct extent, req);
@@ -376,11 +383,9 @@ static void on_extent(struct backend_req *req, int error)
 	struct io *io = x->io;
 	uint64_t first = x->first;
 	uint32_t n = x->n;
-	struct outcome o = {error, x->busy == PAGE_FILL ? req->found : VOL_NOWHERE};
+	struct outcome o = {error, x->busy == PAGE_FILL ? req->found : VOL_NOWHERE, x->busy};
 	bool back = x->busy == PAGE_BACK;
 
-	if (error)
-		log_failure(v, x, error);
 	if (x->busy != PAGE_FILL)
 		stamp_end(v);
 	freelist_put(FREE_EXTENT, x);
@@ -465,11 +470,10 @@ static void extent_send(struct extent *x)
 
 void pageio_launch(struct volume *v, struct io *io, struct list *launch)
 {
-	static const struct outcome no_memory = {-ENOMEM, VOL_NOWHERE};
-
 	while (!list_empty(launch)) {
 		struct page_rec *r = list_first(launch, struct page_rec, launch);
 		struct extent *x = freelist_get(FREE_EXTENT);
+		struct outcome no_memory = {-ENOMEM, VOL_NOWHERE, r->busy};
 
 		cache_hold(v->cache);
 		__atomic_add_fetch(&v->n_extents, 1, __ATOMIC_RELAXED);

@@ -62,6 +62,29 @@ static void the_end_is_the_end(void **state)
 	assert_int_equal(volume_mapped_bytes(f->v), 8 * PAGE);
 }
 
+/* Who does not ask for the page that cannot be read never hears of it, nor does the log; who asks is told. */
+static void what_could_not_be_read_ahead_is_nobodys_error(void **state)
+{
+	enum { BAD = 20 };
+	struct fixture *f = *state;
+	uint64_t page;
+	struct test_op t;
+
+	f->fake->bad = BAD * PAGE + 7;
+	for (page = 0; page < BAD; page++)
+		read_now(f, page * PAGE, PAGE, disk_byte(page));
+	assert_in_range(COUNT(IO_READ), 4, 40); /* of them, those that looked for the place */
+	assert_int_equal(f->v->n_errors, 0);
+	start_read(f, &t, BAD * PAGE, PAGE);
+	finish(f);
+	assert_int_equal(t.end, -EIO);
+	volume_unpin(&t.op);
+	assert_int_equal(f->v->n_errors, 1);
+	for (page = BAD + 1; page < 64; page++)
+		read_now(f, page * PAGE, PAGE, disk_byte(page));
+	assert_int_equal(f->v->n_errors, 1);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -72,6 +95,7 @@ int main(void)
 		CASE(several_streams_are_told_apart),
 		CASE(nothing_is_read_ahead_while_a_landing_waits),
 		CASE(the_end_is_the_end),
+		CASE(what_could_not_be_read_ahead_is_nobodys_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

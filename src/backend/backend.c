@@ -105,6 +105,39 @@ static void moved_all(struct backend_req *r)
 	r->done(r, 0);
 }
 
+/* --- what is lost --- */
+int backend_lost(const struct backend *b)
+{
+	return __atomic_load_n(&b->lost, __ATOMIC_RELAXED);
+}
+
+static void log_loss(const struct backend *b, int lost)
+{
+	if (lost == -ENOENT)
+		log_error(
+			"%s: somebody has removed it: nothing is written to it any more, and what it holds "
+			"goes with this process",
+			b->path);
+	else
+		log_error("%s: %s: nothing is read from it or written to it any more", b->path,
+			lost == -ESTALE ? "somebody has cut it off" : "the device is gone");
+}
+
+int backend_look(struct backend *b, struct io *io)
+{
+	uint64_t now = io_now(io);
+	int lost = backend_lost(b), none = 0;
+
+	if (lost || !b->ops->look || __atomic_load_n(&b->looked_ns, __ATOMIC_RELAXED) == now)
+		return lost;
+	__atomic_store_n(&b->looked_ns, now, __ATOMIC_RELAXED);
+	lost = b->ops->look(b);
+	if (lost && __atomic_compare_exchange_n(
+			    &b->lost, &none, lost, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		log_loss(b, lost);
+	return lost;
+}
+
 /* --- pieces --- */
 static void move_on(struct backend_req *r, uint64_t n)
 {
@@ -189,6 +222,7 @@ static void on_disk(struct io_disk *d, int64_t res)
 {
 	struct backend_req *r = container_of(d, struct backend_req, disk);
 	bool bytes = d->kind == IO_READ || d->kind == IO_WRITE;
+	int lost;
 
 	if (res == -EOPNOTSUPP && way_down(r)) {
 		piece_next(r);
@@ -196,10 +230,11 @@ static void on_disk(struct io_disk *d, int64_t res)
 		search(r, res);
 	} else if (res < 0) {
 		r->done(r, (int)res);
-	} else if (bytes && res == 0) {
-		log_error("%s: the end came before the size", r->b->path);
+	} else if (bytes && res == 0) { /* the end came before the size */
 		r->found = d->off;
-		r->done(r, -EIO);
+		__atomic_store_n(&r->b->looked_ns, 0, __ATOMIC_RELAXED);
+		lost = backend_look(r->b, r->io);
+		r->done(r, lost ? lost : -EIO);
 	} else {
 		if (bytes)
 			move_on(r, MIN((uint64_t)res, d->len));
@@ -266,6 +301,20 @@ static bool is_seek(const struct backend_req *r)
 	return r->kind == IO_DATA || r->kind == IO_HOLE;
 }
 
+static void count_piece(const struct io_disk *d)
+{
+	static const enum counter kinds[] = {
+		[IO_READ] = CTR_DISK_READS,
+		[IO_WRITE] = CTR_DISK_WRITES,
+		[IO_PUNCH] = CTR_DISK_ZEROS,
+		[IO_ZERO] = CTR_DISK_ZEROS,
+		[IO_FLUSH] = CTR_DISK_FLUSHES,
+	};
+
+	if (d->kind < ARRAY_LEN(kinds))
+		count(kinds[d->kind], 1);
+}
+
 static void piece_next(struct backend_req *r)
 {
 	struct io_disk *d = &r->disk;
@@ -285,6 +334,7 @@ static void piece_next(struct backend_req *r)
 		piece_of_zeros(r);
 	else if (r->way == IO_READ || r->way == IO_WRITE)
 		piece_of_vectors(r);
+	count_piece(d);
 	if (r->way == IO_FLUSH)
 		flush_submit(r, on_flushed);
 	else
@@ -301,20 +351,6 @@ static void check_request(const struct backend *b, const struct backend_req *r)
 		return;
 	check(r->len && r->off % b->info.align_offset == 0);
 	check(end % b->info.align_offset == 0 || end == b->info.size);
-static void count_piece(const struct io_disk *d)
-{
-	static const enum counter kinds[] = {
-		[IO_READ] = CTR_DISK_READS,
-		[IO_WRITE] = CTR_DISK_WRITES,
-		[IO_PUNCH] = CTR_DISK_ZEROS,
-		[IO_ZERO] = CTR_DISK_ZEROS,
-		[IO_FLUSH] = CTR_DISK_FLUSHES,
-	};
-
-	if (d->kind < ARRAY_LEN(kinds))
-		count(kinds[d->kind], 1);
-}
-
 	if (r->kind != IO_READ && r->kind != IO_WRITE)
 		return;
 	for (unsigned i = 0; i < r->n_iov; i++) {
@@ -327,19 +363,29 @@ static void count_piece(const struct io_disk *d)
 void backend_io(struct backend *b, struct io *io, struct backend_req *r)
 {
 	uint32_t caps = backend_caps(b);
+	int lost;
 
 	check_request(b, r);
 	r->b = b;
 	r->io = io;
 	r->n_again = 0;
 	begin(r);
-	if (r->kind != IO_READ && r->kind != IO_FLUSH && !is_seek(r) && !(caps & BACKEND_WRITE))
-	count_piece(d);
+	lost = backend_look(b, io);
+	if (unlikely(lost && !(lost == -ENOENT && (r->kind == IO_READ || is_seek(r))))) {
+		r->found = r->off;
+		end_later(r, lost);
+	} else if (r->kind != IO_READ && r->kind != IO_FLUSH && !is_seek(r) &&
+		   !(caps & BACKEND_WRITE))
 		end_later(r, -EROFS);
 	else if (r->kind == IO_FLUSH && !(caps & BACKEND_FLUSH))
 		end_later(r, 0);
 	else
 		piece_next(r);
+}
+
+int backend_room(struct backend *b, struct backend_room *r)
+{
+	return b->ops->room ? b->ops->room(b, r) : -EOPNOTSUPP;
 }
 
 bool backend_can_stamp(const struct backend *b)

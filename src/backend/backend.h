@@ -8,7 +8,12 @@
  * backends that cannot do so by themselves, and where the backend cannot punch or zero it sends zeros.
  * IO_DATA and IO_HOLE ask where content lies from `off` on (len means nothing); what cannot tell is all data.
  * A read that the medium fails is looked into: `found` is where the first unit lies that cannot be read.
- * Errors: negative errno of the machine in done(); -EROFS for a write to what may only be read. */
+ * Errors: negative errno of the machine in done(); -EROFS for a write to what may only be read.
+ *
+ * Somebody else may do away with what lies behind. The door looks before it asks (once a turn of a reactor, without
+ * waiting), and from then on no request is sent, since a write behind the end of a file that was cut off would make
+ * it long again, with zeros where data were: -ESTALE, it is shorter than it was; -ENODEV, the device is gone; -ENOENT,
+ * the file has no name any more, so that nothing can be made durable there: changes and flushes end so, reads go on. */
 #pragma once
 
 #include <pthread.h>
@@ -74,6 +79,11 @@ struct backend_stamp {
 	uint64_t mtime_ns; /* 0: a device, whose inode does not tell */
 };
 
+/* What a thin image has taken, and may still take, bytes. */
+struct backend_room {
+	uint64_t used, available;
+};
+
 struct backend_ops {
 	const char *name;
 	/* submit - do the piece r->disk (kind, flags, off, len, iov), never ending it from inside: io_disk() on
@@ -81,6 +91,8 @@ struct backend_ops {
 	void (*submit)(struct backend *b, struct io *io, struct backend_req *r);
 	struct backend *(*free)(struct backend *b);
 	int (*stamp)(struct backend *b, struct backend_stamp *s); /* may be NULL; does not wait */
+	int (*look)(struct backend *b); /* 0, or how it is lost (see above); may be NULL; does not wait */
+	int (*room)(struct backend *b, struct backend_room *r); /* may be NULL; hardly waits */
 };
 
 struct backend { /* first member of each backend's struct */
@@ -89,6 +101,8 @@ struct backend { /* first member of each backend's struct */
 	const char *path; /* for messages */
 	struct backend_stamp opened; /* as it was found, before we touched it; all 0 where stamps are not */
 	/* the door's: zero at first */
+	int lost;            /* atomic: -ESTALE .. */
+	uint64_t looked_ns;  /* atomic */
 	uint32_t n_failed_flushes; /* atomic */
 	pthread_mutex_t flush_lock;
 	bool flushing;
@@ -101,6 +115,11 @@ uint32_t backend_caps(const struct backend *b);
  * never be: a flush that succeeds later says nothing about it. (Requests that are durable themselves see to that.) */
 uint32_t backend_failed_flushes(const struct backend *b);
 void backend_io(struct backend *b, struct io *io, struct backend_req *r);
+/* backend_lost - 0, or how (see above); from then on it stays so. */
+int backend_lost(const struct backend *b);
+int backend_look(struct backend *b, struct io *io); /* the same, having looked */
+/* backend_room - -EOPNOTSUPP: nobody knows. */
+int backend_room(struct backend *b, struct backend_room *r);
 bool backend_can_stamp(const struct backend *b);
 int backend_stamp(struct backend *b, struct backend_stamp *s); /* now; -EOPNOTSUPP, -errno */
 struct backend *backend_free(struct backend *b); /* NULL; no request may be under way */

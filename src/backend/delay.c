@@ -41,4 +41,6 @@ const struct backend_ops delay_ops = {
 	.submit = delay_submit,
 	.free = filter_free,
 	.stamp = filter_stamp,
+	.look = filter_look,
+	.room = filter_room,
 };

@@ -17,4 +17,6 @@ const struct backend_ops error_ops = {
 	.submit = error_submit,
 	.free = filter_free,
 	.stamp = filter_stamp,
+	.look = filter_look,
+	.room = filter_room,
 };

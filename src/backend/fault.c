@@ -227,6 +227,18 @@ int filter_stamp(struct backend *b, struct backend_stamp *s)
 	return backend_stamp(container_of(b, struct filter, b)->inner, s);
 }
 
+int filter_look(struct backend *b)
+{
+	struct backend *inner = container_of(b, struct filter, b)->inner;
+
+	return inner->ops->look ? inner->ops->look(inner) : 0;
+}
+
+int filter_room(struct backend *b, struct backend_room *r)
+{
+	return backend_room(container_of(b, struct filter, b)->inner, r);
+}
+
 void filter_pass(struct filter *x, struct io *io, struct backend_req *r)
 {
 	x->inner->ops->submit(x->inner, io, r);

@@ -56,6 +56,8 @@ int power_new(struct backend **bp, struct backend *inner, const struct fault *f)
 void filter_init(struct filter *x, const struct backend_ops *ops, struct backend *inner, const struct fault *f);
 struct backend *filter_free(struct backend *b);
 int filter_stamp(struct backend *b, struct backend_stamp *s);
+int filter_look(struct backend *b);
+int filter_room(struct backend *b, struct backend_room *r);
 /* filter_pass - the piece goes on to the held backend, as it is. */
 void filter_pass(struct filter *x, struct io *io, struct backend_req *r);
 /* filter_end - the piece ends with res, later. */

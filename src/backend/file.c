@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "check.h"
@@ -31,6 +32,7 @@ struct file {
 	int fd;          /* locked; O_DIRECT where it can be had */
 	int buffered_fd; /* the same when it cannot */
 	bool device;
+	bool named; /* else it never had a name that it could lose */
 	char path[];
 };
 
@@ -92,11 +94,42 @@ static int file_stamp(struct backend *b, struct backend_stamp *s)
 	return 0;
 }
 
+static int file_look(struct backend *b)
+{
+	struct file *f = self(b);
+	uint64_t size;
+	struct stat st;
+
+	if (f->device)
+		return ioctl(f->fd, BLKGETSIZE64, &size) < 0 || size < b->info.size ? -ENODEV : 0;
+	if (fstat(f->fd, &st) < 0)
+		return -ESTALE;
+	if ((uint64_t)st.st_size < b->info.size)
+		return -ESTALE;
+	return f->named && !st.st_nlink ? -ENOENT : 0;
+}
+
+/* The file system knows what it can still give; a device does not tell. */
+static int file_room(struct backend *b, struct backend_room *r)
+{
+	struct file *f = self(b);
+	struct statvfs fs;
+	struct stat st;
+
+	if (f->device || fstat(f->fd, &st) < 0 || fstatvfs(f->fd, &fs) < 0 || !fs.f_blocks)
+		return -EOPNOTSUPP;
+	r->used = (uint64_t)st.st_blocks * 512;
+	r->available = (uint64_t)fs.f_bavail * fs.f_frsize;
+	return 0;
+}
+
 static const struct backend_ops file_ops = {
 	.name = "file",
 	.submit = file_submit,
 	.free = file_free,
 	.stamp = file_stamp,
+	.look = file_look,
+	.room = file_room,
 };
 
 /* --- opening --- */
@@ -302,6 +335,7 @@ static int image_shape(struct opening *o, const struct stat *st)
 	struct backend_info *info = &o->f->b.info;
 
 	info->size = (uint64_t)st->st_size;
+	o->f->named = st->st_nlink > 0;
 	if (o->p->create_size && o->p->create_size != info->size)
 		return refuse(o, -EINVAL, "is there and has %lu bytes, not %lu", info->size,
 			o->p->create_size);

@@ -312,6 +312,8 @@ static const struct backend_ops power_ops = {
 	.submit = power_submit,
 	.free = power_free,
 	.stamp = filter_stamp,
+	.look = filter_look,
+	.room = filter_room,
 };
 
 int power_new(struct backend **bp, struct backend *inner, const struct fault *f)

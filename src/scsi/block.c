@@ -143,10 +143,18 @@ void sync_prepare(struct scsi_cmd *c)
 	block_range(c, 0, true);
 }
 
-/* IMMED is answered when all is durable: early enough for whoever does not wait. */
+enum { SYNC_IMMED = 0x02 };
+
+/* IMMED: status as soon as the CDB has been validated (SBC-3 5.18); what fails then is told as what writing back
+ * finds by itself is, by a deferred error. All of the unit is written, not only the range. */
 void sync_execute(struct scsi_cmd *c)
 {
 	struct scsi_body *b = c->body;
 
+	if (c->cdb[1] & SYNC_IMMED) {
+		volume_flush_soon(c->lu->volume, c->io);
+		cmd_done(c);
+		return;
+	}
 	volume_flush(cmd_op(c, b->off, b->len, write_done));
 }

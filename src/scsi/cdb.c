@@ -238,6 +238,23 @@ static bool tell_fault(struct scsi_cmd *c)
 	return true;
 }
 
+/* The file system under a thin unit has little left (SBC-3 4.7.3.8): each nexus is told, once. */
+static void tell_low(struct scsi_cmd *c)
+{
+	const struct lu *l = c->lu;
+	struct nexus_lu *mine;
+	uint32_t n = volume_lows(l->volume);
+
+	if (l->lun >= c->nexus->n_lus)
+		return;
+	mine = &c->nexus->lus[l->lun];
+	if (likely(n == mine->lows_seen))
+		return;
+	mine->lows_seen = n;
+	if (volume_is_low(l->volume))
+		attention_raise(c->nexus, l, ATTENTION_SOFT_THRESHOLD);
+}
+
 /* The order is SAM-5's and SPC-4's: a unit attention before all else (SAM-5 5.14), then a
  * reservation (5.3.1), then what the CDB was found to lack at arrival, then the state of the unit.
  * Unit attentions are reported nowhere else. */
@@ -249,6 +266,7 @@ bool cdb_check_state(struct scsi_cmd *c)
 
 	if (!l)
 		return c->status == SCSI_GOOD;
+	tell_low(c);
 	if (unlikely(attention_waits(c->nexus, l)) && (!row || row->ua)) {
 		enum sense why = attention_take(c->nexus, l);
 

@@ -234,11 +234,52 @@ static void where_it_failed(struct scsi_cmd *c, enum sense machine)
 		sense_set(c, machine);
 }
 
+/* sense_of - what it means where it is more than that something there cannot be read or written. */
+static enum sense sense_of(int error, enum sense machine)
+{
+	switch (error) {
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EFBIG:
+		return SENSE_SPACE_ALLOCATION_FAILED;
+	case -EROFS:
+		return SENSE_WRITE_PROTECTED;
+	case -ESTALE: /* backend.h: the image was cut off .. */
+	case -ENOENT: /* .. or removed */
+	case -ENODEV: /* the device is gone */
+	case -ENXIO:
+	case -ENOMEDIUM:
+		return SENSE_UNIT_FAILURE;
+	default:
+		return machine;
+	}
+}
+
 enum sense sense_of_write(int error)
 {
-	bool no_space = error == -ENOSPC || error == -EDQUOT || error == -EFBIG;
+	return sense_of(error, SENSE_WRITE_ERROR);
+}
 
-	return no_space ? SENSE_SPACE_ALLOCATION_FAILED : SENSE_WRITE_ERROR;
+/* A dead disk must not fill the log. */
+static void log_failure(struct scsi_cmd *c, int error)
+{
+	uint64_t n = atomic_fetch_add(&c->lu->n_failures, 1) + 1;
+
+	if (!(n & (n - 1)))
+		log_warn("lun %u: %s: %s (failure %lu)", c->lu->lun, c->row->name,
+			strerrordesc_np(-error), n);
+}
+
+static void machine_failed(struct scsi_cmd *c, int error, enum sense machine)
+{
+	enum sense why = sense_of(error, machine);
+
+	if (why == machine || why == SENSE_UNIT_FAILURE)
+		log_failure(c, error);
+	if (why == machine)
+		where_it_failed(c, machine);
+	else
+		sense_set(c, why);
 }
 
 void cmd_end(struct scsi_cmd *c, int end, enum sense machine)
@@ -256,17 +297,8 @@ void cmd_end(struct scsi_cmd *c, int end, enum sense machine)
 	case -ENOMEM:
 		c->status = SCSI_BUSY;
 		break;
-	case -ENOSPC:
-	case -EDQUOT:
-	case -EFBIG:
-		sense_set(c, sense_of_write(end));
-		break;
-	case -EROFS:
-		sense_set(c, SENSE_WRITE_PROTECTED);
-		break;
 	default:
-		log_warn("lun %u: %s: %s", c->lu->lun, c->row->name, strerrordesc_np(-end));
-		where_it_failed(c, machine);
+		machine_failed(c, end, machine);
 	}
 	if (c->body->aborting)
 		c->aborted = true;

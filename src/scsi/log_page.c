@@ -33,21 +33,31 @@ static uint8_t *put_parameter(struct log *g, uint16_t code, uint8_t control, uin
 
 static void log_supported(struct log *g);
 
-/* SBC-3 6.3.4: what a thin unit in memory has taken, in units of 2^exponent blocks (VPD B2). A
- * file's room is known to its file system only. */
+enum { SCOPE_OWN = 0x01, SCOPE_SHARED = 0x02 };
+
+static void put_resource(struct log *g, uint16_t code, uint64_t bytes, uint8_t scope)
+{
+	uint8_t *d = put_parameter(g, code, BINARY_LIST, 8);
+
+	if (!d)
+		return;
+	put_be32(d, (uint32_t)MIN(bytes >> LU_RESOURCE_SHIFT, UINT32_MAX));
+	d[4] = scope;
+}
+
+/* SBC-3 6.3.4: what a thin unit may still take, and has taken, in units of 2^exponent blocks (VPD B2). What the
+ * file system of a file can give is there for others too; memory is taken at the start. */
 static void log_provisioning(struct log *g)
 {
 	const struct lu *l = g->c->lu;
-	uint64_t used = volume_mapped_bytes(l->volume) >> LU_RESOURCE_SHIFT;
-	uint8_t *d;
+	uint64_t used, available;
 
-	if (!lu_counts_resources(l))
-		return;
-	d = put_parameter(g, 0x0002, BINARY_LIST, 8);
-	if (!d)
-		return;
-	put_be32(d, (uint32_t)MIN(used, UINT32_MAX));
-	d[4] = 0x01; /* the resource is this unit's own */
+	if (!volume_backend_info(l->volume)) {
+		put_resource(g, 0x0002, volume_mapped_bytes(l->volume), SCOPE_OWN);
+	} else if (!volume_room(l->volume, &used, &available)) {
+		put_resource(g, 0x0001, available, SCOPE_SHARED);
+		put_resource(g, 0x0002, used, SCOPE_OWN);
+	}
 }
 
 /* SPC-4 7.3.22: FFh, no sensor. */

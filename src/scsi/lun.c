@@ -202,6 +202,18 @@ int lu_sweep(struct scsi_sweep *s)
 	return 0;
 }
 
+bool lu_counts_resources(const struct lu *l)
+{
+	return l->thin && (!volume_backend_info(l->volume) || lu_has_threshold(l));
+}
+
+bool lu_has_threshold(const struct lu *l)
+{
+	uint64_t used, available;
+
+	return l->thin && !l->ro && !volume_room(l->volume, &used, &available);
+}
+
 uint32_t lu_max_unmap(const struct lu *l)
 {
 	if (!l->thin)

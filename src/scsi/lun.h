@@ -57,6 +57,7 @@ struct lu {
 	_Atomic uint32_t saved_mode; /* LU_ bits as saved by MODE SELECT */
 	_Atomic uint32_t n_copies;   /* copies under way that this unit is part of (copy_job.h) */
 	uint32_t default_mode;	     /* without it */
+	_Atomic uint64_t n_failures; /* of the machine, that commands ended with */
 	struct nexus_lu past;	     /* statistics of nexuses that are gone; under map->lock */
 };
 
@@ -102,7 +103,6 @@ enum {
 uint32_t lu_max_unmap(const struct lu *l);
 /* The unit in which VPD B2 and the log page count what a thin unit has taken, where it knows. */
 enum { LU_RESOURCE_SHIFT = 20 };
-static inline bool lu_counts_resources(const struct lu *l)
-{
-	return l->thin && !volume_backend_info(l->volume);
-}
+bool lu_counts_resources(const struct lu *l);
+/* lu_has_threshold - what it may still take is known, and told of when it is little. */
+bool lu_has_threshold(const struct lu *l);

@@ -9,17 +9,17 @@
 #include "mode.h"
 
 /* SBC-3 6.4.7: nothing is corrected, relocated or retried here; below us somebody does. */
-static void fill_recovery(uint8_t *p) {}
+static void fill_recovery(const struct lu *l, uint8_t *p) {}
 
 /* SPC-4 7.5.13: limits of buses that can disconnect. */
-static void fill_disconnect(uint8_t *p) {}
+static void fill_disconnect(const struct lu *l, uint8_t *p) {}
 
 /* SBC-3 6.4.5. WCE is 0 where a write is acknowledged when it is as durable as the unit makes it, 1 where
  * it is in memory that outlives this program but no power cut. */
-static void fill_caching(uint8_t *p) {}
+static void fill_caching(const struct lu *l, uint8_t *p) {}
 
 /* SPC-4 7.5.10 */
-static void fill_control(uint8_t *p)
+static void fill_control(const struct lu *l, uint8_t *p)
 {
 	p[2] = 0x20 | 0x02;   /* TST 001b: a task set for each nexus; GLTSD: no log is saved */
 	p[3] = 0x10;          /* commands may be reordered; QERR 00b */
@@ -27,14 +27,24 @@ static void fill_control(uint8_t *p)
 }
 
 /* SBC-3 6.4.8: nothing is ever reported. */
-static void fill_exceptions(uint8_t *p) {}
+static void fill_exceptions(const struct lu *l, uint8_t *p) {}
+
+/* SBC-3 6.4.9: one threshold, soft, of what may still be taken, armed for its way down; every nexus is told (SITUA 0).
+ * A count of 2^exponent blocks (VPD B2). */
+static void fill_provisioning(const struct lu *l, uint8_t *p)
+{
+	p[16] = 0x80; /* enabled; type 000b, soft; arming 000b, decreasing */
+	p[17] = 0x01; /* available LBA mapping resource, parameter 0001h of log page 0Ch */
+	put_be32(p + 20, (uint32_t)(volume_low_mark(l->volume) >> LU_RESOURCE_SHIFT));
+}
 
 static const struct mode_page pages[] = {
-	{0x01, 12, fill_recovery},
-	{0x02, 16, fill_disconnect},
-	{0x08, 20, fill_caching},
-	{0x0a, 12, fill_control},
-	{0x1c, 12, fill_exceptions},
+	{0x01, 0, 12, fill_recovery},
+	{0x02, 0, 16, fill_disconnect},
+	{0x08, 0, 20, fill_caching},
+	{0x0a, 0, 12, fill_control},
+	{0x1c, 0, 12, fill_exceptions},
+	{0x1c, 2, 24, fill_provisioning, lu_has_threshold},
 };
 
 static const struct {
@@ -48,9 +58,17 @@ static const struct {
 
 enum { MODE_BITS = LU_D_SENSE | LU_PROTECTED | LU_TAS | LU_WCE };
 
-const struct mode_page *mode_page(unsigned i)
+static bool page_on(const struct mode_page *m, const struct lu *l)
 {
-	return i < ARRAY_LEN(pages) ? &pages[i] : NULL;
+	return !m->on || m->on(l);
+}
+
+const struct mode_page *mode_page(const struct lu *l, uint8_t code, uint8_t sub)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(pages); i++)
+		if (pages[i].code == code && pages[i].sub == sub && page_on(&pages[i], l))
+			return &pages[i];
+	return NULL;
 }
 
 static uint32_t values_of(const struct lu *l, enum mode_values v)
@@ -73,12 +91,17 @@ void mode_fill(const struct lu *l, const struct mode_page *m, enum mode_values v
 
 	memset(p, 0, m->len);
 	if (v != MODE_CHANGEABLE)
-		m->fill(p);
+		m->fill(l, p);
 	for (unsigned i = 0; i < ARRAY_LEN(changeable); i++)
 		if (changeable[i].code == m->code && bits & changeable[i].bit)
 			p[changeable[i].byte] |= changeable[i].mask;
 	p[0] = (uint8_t)(m->code | (keep_can(&l->keep) ? 0x80 : 0)); /* PS */
 	p[1] = m->len - 2;
+	if (m->sub) { /* SPC-4 table 452: the format with subpages */
+		p[0] |= MODE_SPF;
+		p[1] = m->sub;
+		put_be16(p + 2, m->len - 4);
+	}
 }
 
 uint32_t mode_take(const struct mode_page *m, const uint8_t *p)
@@ -154,26 +177,28 @@ bool mode_decode(struct lu *l, const uint8_t *p, size_t len)
 
 enum { PAGE_ALL = 0x3f, SUB_ALL = 0xff };
 
-/* SPC-4 table 175: one page, or all; with all subpages is the same. */
-static bool wanted(const struct mode_page *m, uint8_t code)
+/* SPC-4 table 175: one page, or all; without subpages, with all of them, or one. */
+static bool wanted(const struct lu *l, const struct mode_page *m, uint8_t code, uint8_t sub)
 {
-	return code == PAGE_ALL || code == m->code;
+	return (code == PAGE_ALL || code == m->code) && (sub == SUB_ALL || sub == m->sub) &&
+	       page_on(m, l);
 }
 
-static bool page_known(uint8_t code)
+static bool page_known(const struct lu *l, uint8_t code, uint8_t sub)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(pages); i++)
-		if (wanted(&pages[i], code))
+		if (wanted(l, &pages[i], code, sub))
 			return true;
 	return false;
 }
 
-static uint32_t put_pages(const struct lu *l, uint8_t *p, enum mode_values v, uint8_t code)
+static uint32_t put_pages(
+	const struct lu *l, uint8_t *p, enum mode_values v, uint8_t code, uint8_t sub)
 {
 	uint32_t len = 0;
 
 	for (unsigned i = 0; i < ARRAY_LEN(pages); i++) {
-		if (!wanted(&pages[i], code))
+		if (!wanted(l, &pages[i], code, sub))
 			continue;
 		mode_fill(l, &pages[i], v, p + len);
 		len += pages[i].len;
@@ -211,9 +236,9 @@ void mode_sense_execute(struct scsi_cmd *c)
 
 	if (v == MODE_SAVED && !keep_can(&c->lu->keep))
 		sense_set(c, SENSE_SAVING_NOT_SUPPORTED);
-	else if (!page_known(code))
+	else if (!page_known(c->lu, code, SUB_ALL))
 		sense_cdb(c, 2, 5);
-	else if (sub != 0 && sub != SUB_ALL)
+	else if (sub != SUB_ALL && (!page_known(c->lu, code, sub) || (code == PAGE_ALL && sub)))
 		sense_cdb(c, 3, 7);
 	p = c->status == SCSI_GOOD ? cmd_in(c, MODE_MAX) : NULL;
 	if (!p) {
@@ -223,7 +248,7 @@ void mode_sense_execute(struct scsi_cmd *c)
 	if (!no_descriptor)
 		block = put_descriptor(c->lu, p + head, wide);
 	len = head + block;
-	len += put_pages(c->lu, p + len, v, code);
+	len += put_pages(c->lu, p + len, v, code, sub);
 	check(len <= MODE_MAX);
 	if (ten) {
 		put_be16(p, (uint16_t)(len - 2));

@@ -8,15 +8,17 @@
 struct lu;
 
 struct mode_page {
-	uint8_t code;
-	uint8_t len; /* with its two bytes of header */
-	void (*fill)(uint8_t *p);
+	uint8_t code, sub;
+	uint8_t len; /* with its header of two bytes, or of four where there is a subpage code */
+	void (*fill)(const struct lu *l, uint8_t *p);
+	bool (*on)(const struct lu *l); /* NULL: always there */
 };
+enum { MODE_SPF = 0x40 };
 
 enum mode_values { MODE_CURRENT, MODE_CHANGEABLE, MODE_DEFAULT, MODE_SAVED };
 
-/* mode_page - the i-th; NULL behind the last. No page has subpages. */
-const struct mode_page *mode_page(unsigned i);
+/* mode_page - NULL: the unit has no such page. */
+const struct mode_page *mode_page(const struct lu *l, uint8_t code, uint8_t sub);
 /* mode_fill - all `len` bytes of it. */
 void mode_fill(const struct lu *l, const struct mode_page *m, enum mode_values v, uint8_t *p);
 /* mode_take - the LU_ bits that a page in a list of MODE SELECT asks for. */

@@ -82,6 +82,7 @@ void lu_map_add(struct lu_map *m, struct lu *l); /* at its LUN; before any nexus
 struct nexus_lu {
 	_Atomic uint32_t attentions; /* pending unit attentions, a bit each (attention.tbl); any thread */
 	uint32_t faults_seen;        /* of writing back: told to a write of this nexus (its reactor's) */
+	uint32_t lows_seen;          /* of space: volume_lows() that it has been told of (its reactor's) */
 	bool prevents;               /* PREVENT ALLOW MEDIUM REMOVAL; under lu_map.lock */
 	/* For LOG SENSE: written by the nexus's reactor alone, read by all. */
 	uint64_t n_reads, n_writes, blocks_read, blocks_written;

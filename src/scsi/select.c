@@ -54,15 +54,6 @@ static bool check_descriptor(struct scsi_cmd *c, uint32_t at, uint32_t len, bool
 	return false;
 }
 
-static const struct mode_page *find_page(uint8_t code)
-{
-	const struct mode_page *m = NULL;
-
-	for (unsigned i = 0; (m = mode_page(i)) && m->code != code; i++)
-		;
-	return m;
-}
-
 /* Only changeable bits may differ from the current values. */
 static bool check_page(struct scsi_cmd *c, const struct mode_page *m, uint32_t at)
 {
@@ -71,7 +62,7 @@ static bool check_page(struct scsi_cmd *c, const struct mode_page *m, uint32_t a
 
 	mode_fill(c->lu, m, MODE_CURRENT, now);
 	mode_fill(c->lu, m, MODE_CHANGEABLE, mask);
-	for (unsigned i = 2; i < m->len; i++) {
+	for (unsigned i = m->sub ? 4 : 2; i < m->len; i++) {
 		uint8_t bad = (p[i] ^ now[i]) & (uint8_t)~mask[i];
 
 		if (bad) {
@@ -89,18 +80,26 @@ static bool check_pages(struct scsi_cmd *c, uint32_t at, uint32_t *seenp, uint32
 	const uint8_t *p = c->body->data;
 
 	while (at < c->out_len) {
-		const struct mode_page *m = find_page(p[at] & 0x3f);
+		bool spf = p[at] & MODE_SPF;
+		const struct mode_page *m;
 
-		if (!m || p[at] & 0x40) {
-			sense_list(c, at, m ? 6 : 5);
+		if (spf && c->out_len - at < 4) {
+			sense_set(c, SENSE_PARAMETER_LIST_LENGTH);
+			return false;
+		}
+		m = mode_page(c->lu, p[at] & 0x3f, spf ? p[at + 1] : 0);
+		if (!m || spf != (m->sub != 0)) {
+			bool other = mode_page(c->lu, p[at] & 0x3f, 0);
+
+			sense_list(c, at, other && spf ? 6 : 5);
 			return false;
 		}
 		if (c->out_len - at < m->len) {
 			sense_set(c, SENSE_PARAMETER_LIST_LENGTH);
 			return false;
 		}
-		if (p[at + 1] != m->len - 2) {
-			sense_list(c, at + 1, -1);
+		if (spf ? get_be16(p + at + 2) != m->len - 4 : p[at + 1] != m->len - 2) {
+			sense_list(c, at + (spf ? 2 : 1), -1);
 			return false;
 		}
 		if (!check_page(c, m, at))

@@ -31,12 +31,14 @@ static struct {
 	bool source;      /* it was the reading of a copy that failed */
 	bool cancel_ends; /* volume_cancel() ends the held one from inside */
 	struct vol_op *held;
-	unsigned n_ops, n_cancels, n_bases;
+	unsigned n_ops, n_cancels, n_bases, n_soon;
 	bool durable;        /* the last op's */
 	unsigned fail_alloc; /* so many allocations fail */
 	bool can_back, back; /* write-back */
 	uint32_t n_faults;   /* of it */
 	int fault;
+	bool has_room, low; /* of what it may still take */
+	uint32_t n_lows;
 } fake;
 
 void *__real_malloc(size_t n);
@@ -121,6 +123,24 @@ uint32_t volume_fault(const struct volume *v, int *errorp)
 	*errorp = fake.fault;
 	return fake.n_faults;
 }
+int volume_room(const struct volume *v, uint64_t *usedp, uint64_t *availablep)
+{
+	*usedp = 5ull << 20;
+	*availablep = 7ull << 20;
+	return v->info && fake.has_room ? 0 : -EOPNOTSUPP;
+}
+uint64_t volume_low_mark(const struct volume *v)
+{
+	return 3 << 20;
+}
+uint32_t volume_lows(const struct volume *v)
+{
+	return fake.n_lows;
+}
+bool volume_is_low(const struct volume *v)
+{
+	return fake.low;
+}
 uint32_t volume_faults(const struct volume *v)
 {
 	return fake.n_faults;
@@ -197,6 +217,11 @@ void volume_copy(struct vol_op *op, struct volume *from, uint64_t from_off)
 void volume_flush(struct vol_op *op)
 {
 	operation(op);
+}
+
+void volume_flush_soon(struct volume *v, struct io *io)
+{
+	fake.n_soon++;
 }
 
 void volume_status(struct vol_op *op)
@@ -825,9 +850,124 @@ static void test_failed_write_back_is_told_once(void **state)
 	GOOD(OUT(CACHED, CDB(0x2a, 0, 0, 0, 0, 8, 0, 0, 1), data, 512));
 }
 
+/* --- a thin unit whose file system has little left (SBC-3 4.7.3.8, 6.3.4, 6.4.9) --- */
+
+enum { THIN = 10 };
+
+static void thin_unit(void)
+{
+	static struct backend thin = {.info = {.caps = BACKEND_WRITE | BACKEND_PUNCH}};
+
+	fake.has_room = true;
+	rig_unit(&rig,
+		&(struct rig_unit){.lun = THIN, .size = 1 << 30, .block = 4096, .backend = &thin});
+	NONE(THIN, CDB(0)); /* it is new */
+}
+
+static void test_a_soft_threshold_is_told_once(void **state)
+{
+	thin_unit();
+	GOOD(NONE(THIN, CDB(0)));
+	fake.n_lows = 1;
+	fake.low = true;
+	GOOD(IN(THIN, CDB(0x12, 0, 0, 0, 36), 36)); /* INQUIRY reports none */
+	BAD(OUT(THIN, CDB(0x2a, 0, 0, 0, 0, 8, 0, 0, 1), data, 4096), 6, 0x38, 7);
+	GOOD(OUT(THIN, CDB(0x2a, 0, 0, 0, 0, 8, 0, 0, 1), data, 4096));
+	fake.n_lows = 2;
+	fake.low = false; /* there is room again before anybody asked */
+	GOOD(NONE(THIN, CDB(0)));
+	fake.n_lows = 3;
+	fake.low = true;
+	BAD(NONE(THIN, CDB(0)), 6, 0x38, 7);
+	GOOD(NONE(THIN, CDB(0)));
+}
+
+static void test_the_threshold_stands_in_its_pages(void **state)
+{
+	static const uint8_t page[24] = {0x5c, 2, 0, 20, [16] = 0x80, [17] = 1, [23] = 3};
+	static const uint8_t log[24] = {
+		0, 1, 3, 8, 0, 0, 0, 7, 2, 0, 0, 0, 0, 2, 3, 8, 0, 0, 0, 5, 1};
+
+	thin_unit();
+	GOOD(IN(THIN, CDB(0x12, 1, 0xb2, 0, 64), 64));
+	assert_int_equal(rig.in[4], 8); /* 2^8 blocks of 4 KiB */
+	GOOD(IN(THIN, CDB(0x4d, 0, 0x4c, 0, 0, 0, 0, 0, 64), 64));
+	assert_int_equal(get_be16(rig.in + 2), sizeof(log));
+	assert_memory_equal(rig.in + 4, log, sizeof(log));
+	GOOD(IN(THIN, CDB(0x1a, 8, 0x1c, 2, 255), 255)); /* the subpage alone */
+	assert_int_equal(rig.in[0], 3 + sizeof(page));
+	assert_memory_equal(rig.in + 4, page, sizeof(page));
+	GOOD(IN(THIN, CDB(0x1a, 8, 0x1c, 0, 255), 255)); /* the page without it */
+	assert_int_equal(rig.in[0], 3 + 12);
+	GOOD(IN(THIN, CDB(0x1a, 8, 0x1c, 0xff, 255), 255)); /* both */
+	assert_int_equal(rig.in[0], 3 + 12 + sizeof(page));
+	GOOD(IN(THIN, CDB(0x1a, 8, 0x3f, 0xff, 255), 255));
+	assert_int_equal(rig.in[0], 3 + 12 + 16 + 20 + 12 + 12 + sizeof(page));
+	GOOD(IN(THIN, CDB(0x1a, 8, 0x3f, 0, 255), 255));
+	assert_int_equal(rig.in[0], 3 + 12 + 16 + 20 + 12 + 12);
+	BAD(IN(THIN, CDB(0x1a, 8, 0x1c, 3, 255), 255), 5, 0x24, 0);
+	BAD(IN(THIN, CDB(0x1a, 8, 0x0a, 2, 255), 255), 5, 0x24, 0);
+	BAD(IN(DISK, CDB(0x1a, 8, 0x1c, 2, 255), 255), 5, 0x24,
+		0); /* memory has no such threshold */
+}
+
+/* As it is it can be sent; otherwise it cannot. */
+static void test_the_threshold_cannot_be_changed(void **state)
+{
+	uint8_t list[28] = {[4] = 0x5c, 2, 0, 20, [20] = 0x80, [21] = 1, [27] = 3};
+
+	thin_unit();
+	GOOD(OUT(THIN, CDB(0x15, 0x10, 0, 0, 28), list, 28));
+	list[27] = 4;
+	BAD(OUT(THIN, CDB(0x15, 0x10, 0, 0, 28), list, 28), 5, 0x26, 0);
+	list[27] = 3;
+	list[7] = 19;
+	BAD(OUT(THIN, CDB(0x15, 0x10, 0, 0, 28), list, 28), 5, 0x26, 0);
+	list[7] = 20;
+	list[5] = 0; /* a page without subpages, in the other format */
+	BAD(OUT(THIN, CDB(0x15, 0x10, 0, 0, 28), list, 28), 5, 0x26, 0);
+	list[5] = 2;
+	BAD(OUT(THIN, CDB(0x15, 0x10, 0, 0, 6), list, 6), 5, 0x1a, 0);
+	BAD(OUT(THIN, CDB(0x15, 0x10, 0, 0, 24), list, 24), 5, 0x1a, 0);
+	BAD(OUT(DISK, CDB(0x15, 0x10, 0, 0, 28), list, 28), 5, 0x26, 0);
+}
+
+/* SBC-3 5.18 */
+static void test_immed_does_not_wait(void **state)
+{
+	fake.hold = true;
+	GOOD(NONE(DISK, CDB(0x35, 2)));
+	GOOD(NONE(DISK, CDB(0x91, 2)));
+	assert_int_equal(fake.n_soon, 2);
+	assert_int_equal(fake.n_ops, 0);
+}
+
+static void test_a_lost_disk_is_a_failure_of_the_unit(void **state)
+{
+	static const int lost[] = {-ESTALE, -ENOENT, -ENODEV, -ENXIO};
+
+	thin_unit();
+	for (unsigned i = 0; i < ARRAY_LEN(lost); i++) {
+		fake.end = lost[i];
+		BAD(IN(THIN, CDB(0x28, 0, 0, 0, 0, 8, 0, 0, 1), 4096), 4, 0x3e, 1);
+		BAD(OUT(THIN, CDB(0x2a, 0, 0, 0, 0, 8, 0, 0, 1), data, 4096), 4, 0x3e, 1);
+		BAD(NONE(THIN, CDB(0x35)), 4, 0x3e, 1);
+		fake.end = 0;
+		fake.fault = lost[i];
+		fake.n_faults++;
+		BAD(OUT(THIN, CDB(0x2a, 0, 0, 0, 0, 8, 0, 0, 1), data, 4096), 4, 0x3e, 1);
+		assert_int_equal(rig.last.sense[0], 0x71); /* deferred */
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_a_soft_threshold_is_told_once),
+		TEST(test_the_threshold_stands_in_its_pages),
+		TEST(test_the_threshold_cannot_be_changed),
+		TEST(test_immed_does_not_wait),
+		TEST(test_a_lost_disk_is_a_failure_of_the_unit),
 		TEST(test_errors_of_the_machine),
 		TEST(test_information_names_the_only_block),
 		TEST(test_information_names_the_first_block_that_failed),

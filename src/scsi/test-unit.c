@@ -344,6 +344,7 @@ static void test_attentions_by_weight(void **state)
 	BAD(NONE(DISK, CDB(0)), 6, 0x2a, 3);
 	BAD(NONE(DISK, CDB(0)), 6, 0x2a, 4);
 	BAD(NONE(DISK, CDB(0)), 6, 0x2a, 5);
+	BAD(NONE(DISK, CDB(0)), 6, 0x38, 7);
 	BAD(NONE(DISK, CDB(0)), 6, 0x2f, 0);
 	GOOD(NONE(DISK, CDB(0)));
 	lu_commands_cleared(l, &rig.other);

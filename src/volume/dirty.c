@@ -52,6 +52,9 @@ int dirty_admit(struct vol_work *work)
 	struct writer *w = work->v->writer;
 	int error;
 
+	error = backend_lost(work->v->backend);
+	if (unlikely(error)) /* nothing more is promised that can never be kept */
+		return error;
 	if (likely(fits(w, work->n) &&
 		    (work->waited || !__atomic_load_n(&w->n_waits, __ATOMIC_RELAXED))))
 		return 0;

@@ -95,8 +95,8 @@ void sync_flush(struct vol_work *w, void (*end)(struct vol_work *, int))
 	w->seq = s->loose_seq;
 	tight = s->loose_seq <= s->tight_seq;
 	pthread_mutex_unlock(&s->lock);
-	if (tight) {
-		end(w, 0);
+	if (tight) { /* if it is still there */
+		end(w, backend_look(w->v->backend, w->op->io));
 		return;
 	}
 	w->flushed = end;

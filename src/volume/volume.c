@@ -188,6 +188,7 @@ uint32_t volume_faults(const struct volume *v)
 
 void volume_start(struct volume *v, struct io *io)
 {
+	space_look(v);
 	if (v->writer && volume_unclean_bytes(v))
 		writer_kick(v->writer, io);
 }

@@ -72,6 +72,13 @@ uint64_t volume_unclean_bytes(const struct volume *v); /* acknowledged and perha
 /* volume_fault - how often writing back has begun to fail; *errorp: -errno now, 0: it is well. */
 uint32_t volume_fault(const struct volume *v, int *errorp);
 uint32_t volume_faults(const struct volume *v); /* the number alone */
+/* volume_room - what a thin file has taken, and may still take; -EOPNOTSUPP: RAM, devices. volume_low_mark - of
+ * what may be taken, where people are to be told (bytes, whole MiB). volume_lows - how often it was passed downwards,
+ * *lowp: it is below now. Space is looked at while the file changes, ten times a second. */
+int volume_room(const struct volume *v, uint64_t *usedp, uint64_t *availablep);
+uint64_t volume_low_mark(const struct volume *v);
+uint32_t volume_lows(const struct volume *v);
+bool volume_is_low(const struct volume *v);
 /* volume_adopt - before the first operation: the ledger says that this page, a reference, is of this
  * volume. False: there is a newer one. volume_stamp - the image is as it is by our doing. volume_start - on one
  * reactor: writing back begins. volume_leave - the server stops; on each reactor, again until true. */
@@ -173,6 +180,8 @@ void volume_zero(struct vol_op *op, bool unmap);
 void volume_same(struct vol_op *op, const void *block);
 /* volume_flush - all that was committed to the range before it is durable. */
 void volume_flush(struct vol_op *op);
+/* volume_flush_soon - it begins, of the whole volume, and nobody waits for it. */
+void volume_flush_soon(struct volume *v, struct io *io);
 /* volume_status - does the range begin with blocks that take room (op->mapped), and how many bytes of it, at least,
  * are alike (op->where, whole blocks, not 0)? Looks at so many leaves a call that it may say less than there
  * are. What is under way counts as what it was. */

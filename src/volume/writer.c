@@ -85,13 +85,18 @@ static void arm(struct writer *w, uint64_t at_ns)
 			w->io, &w->timer, at_ns); /* without one, the next kick does it */
 }
 
+static void begin_cycle(struct writer *w)
+{
+	w->cycle = unclean(w) > 0; /* else the next page would not be let grow old */
+	w->pos = 0;
+	w->failed = false;
+}
+
 static void on_timer(struct io_timer *t)
 {
 	struct writer *w = container_of(t, struct writer, timer);
 
-	w->cycle = unclean(w) > 0; /* else the next page would not be let grow old */
-	w->pos = 0;
-	w->failed = false;
+	begin_cycle(w);
 	run(w);
 }
 
@@ -114,7 +119,8 @@ void stamp_begin(struct volume *v, struct io *io)
 		return;
 	pthread_mutex_lock(&w->lock);
 	w->n_changes++;
-	ledger_stamp_open(w->ledger, w->volume, wall_ns());
+	if (!backend_lost(v->backend))
+		ledger_stamp_open(w->ledger, w->volume, wall_ns());
 	if (!w->open) {
 		w->open = true;
 		writer_kick(w, io);
@@ -141,6 +147,10 @@ void volume_stamp(struct volume *v)
 
 	if (!w || backend_stamp(v->backend, &now))
 		return;
+	if (backend_lost(v->backend)) { /* it is not what it was, whatever it looks like */
+		now.size = v->size;
+		now.mtime_ns = 1;
+	}
 	pthread_mutex_lock(&w->lock);
 	if (!w->n_changes) {
 		s = (struct ledger_stamp){now.size, now.dev, now.ino, now.mtime_ns};
@@ -171,6 +181,7 @@ static void on_stamp(struct io_timer *t)
 	struct writer *w = container_of(t, struct writer, stamp_timer);
 
 	volume_stamp(w->v);
+	space_look(w->v);
 	arm_stamp(w);
 }
 
@@ -182,6 +193,8 @@ static void on_failure(struct writer *w, int error)
 	if (__atomic_load_n(&w->error, __ATOMIC_RELAXED) != error)
 		__atomic_add_fetch(&w->n_faults, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&w->error, error, __ATOMIC_RELEASE);
+	if (backend_lost(w->v->backend))
+		volume_stamp(w->v);
 	w->cycle = false;
 	if (w->retry_ns > io_now(w->io))
 		return;
@@ -319,7 +332,7 @@ static bool wants_write(struct writer *w)
 {
 	uint64_t dirty = n_dirty(w);
 
-	if (!dirty || given_up(w) || io_now(w->io) < w->retry_ns)
+	if (!dirty || given_up(w) || backend_lost(w->v->backend) || io_now(w->io) < w->retry_ns)
 		return false;
 	if (w->cycle || waited_for(w))
 		return true;
@@ -334,7 +347,7 @@ static bool wants_sync(struct writer *w)
 {
 	uint64_t n = written(w);
 
-	if (!n || given_up(w) || io_now(w->io) < w->retry_ns)
+	if (!n || given_up(w) || backend_lost(w->v->backend) || io_now(w->io) < w->retry_ns)
 		return false;
 	if (n >= w->limit / 8)
 		return true;
@@ -639,6 +652,8 @@ static void run(struct writer *w)
 {
 	bool later = false;
 
+	if (__atomic_exchange_n(&w->hastened, false, __ATOMIC_SEQ_CST))
+		begin_cycle(w);
 	while (step(w, &later))
 		continue;
 	if (w->state != WRITER_PASS && w->state != WRITER_DRAIN) {
@@ -675,6 +690,14 @@ void writer_flush(struct vol_work *work, uint64_t first, uint64_t end)
 	list_push_back(&w->flushes, &work->link);
 	pthread_mutex_unlock(&w->lock);
 	writer_kick(w, work->op->io);
+}
+
+void volume_flush_soon(struct volume *v, struct io *io)
+{
+	if (!v->writer || !unclean(v->writer))
+		return;
+	__atomic_store_n(&v->writer->hastened, true, __ATOMIC_SEQ_CST);
+	writer_kick(v->writer, io);
 }
 
 void writer_give_up(struct writer *w)

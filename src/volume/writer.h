@@ -54,7 +54,9 @@ struct writer {
 	uint64_t n_written;		 /* atomic */
 	int error;			 /* atomic: what the disk last answered, until it is well */
 	uint32_t n_faults;		 /* atomic: how often it fell ill */
-	bool kicked, woken, pressed, given_up;	 /* atomic */
+	uint32_t n_lows;		 /* atomic (space.c) */
+	bool low;			 /* atomic; set by who looks at the stamp */
+	bool kicked, woken, pressed, hastened, given_up; /* atomic */
 
 	pthread_mutex_t lock;
 	struct list flushes; /* works that want their range on the disk */
@@ -127,3 +129,5 @@ void writer_ended(struct writer *w, int error); /* on the home reactor */
 void writer_woken(struct writer *w, struct io *io); /* a page that was in the way is idle */
 void stamp_begin(struct volume *v, struct io *io);
 void stamp_end(struct volume *v);
+/* --- space.c; on the home reactor, or before there is one --- */
+void space_look(struct volume *v);

@@ -228,7 +228,7 @@ static void make_file(struct daemon *d, uint64_t size)
 /* arguments - "--trace" without a value gets the case's own file. */
 static unsigned arguments(struct daemon *d, char **argv, const char *const *args, const char *ram)
 {
-	static char env[LINE];
+	static char env[LINE], disk[LINE];
 	unsigned n = 0;
 	char *save = NULL, *engine = getenv("BERTH_ENGINE");
 
@@ -242,9 +242,10 @@ static unsigned arguments(struct daemon *d, char **argv, const char *const *args
 	argv[n++] = (char *)"64M";
 	argv[n++] = (char *)"--run-dir";
 	argv[n++] = d->run;
-	if (ram)
+	if (!d->file[0])
 		argv[n++] = (char *)"--ram";
-	argv[n++] = ram ? (char *)ram : d->file;
+	snprintf(disk, sizeof(disk), "%s%s", d->file, ram ? ram : "");
+	argv[n++] = disk;
 	if (engine && *engine) {
 		argv[n++] = (char *)"--engine";
 		argv[n++] = engine;
@@ -312,7 +313,7 @@ void daemon_begin_stop(struct daemon *d)
 	d->stopping = true;
 }
 
-void daemon_stop(struct daemon *d)
+void daemon_stop_with(struct daemon *d, int want)
 {
 	static const char *const words[] = {
 		"AddressSanitizer", "ThreadSanitizer", "LeakSanitizer", "runtime error:"};
@@ -323,12 +324,22 @@ void daemon_stop(struct daemon *d)
 		return;
 	daemon_begin_stop(d);
 	EXPECT(ended(d, STOP_MS, &status), "the server does not end on SIGTERM");
-	EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the server ended with %s %d",
+	EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == want, "the server ended with %s %d",
 		WIFSIGNALED(status) ? "signal" : "status",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	said = said_from(d, 0);
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		EXPECT(!strstr(said, words[i]), "%s spoke", words[i]);
+}
+
+void daemon_stop(struct daemon *d)
+{
+	daemon_stop_with(d, 0);
+}
+
+bool daemon_says(const struct daemon *d, const char *text)
+{
+	return strstr(said_from(d, 0), text) != NULL;
 }
 
 /* A server that was killed leaves its memory. */

@@ -33,8 +33,11 @@ struct daemon {
 	int out, err; /* err: what it says on standard error, as a memory file */
 };
 
-/* args: further ones, NULL-ended; ram: size, or NULL; file: bytes of an image to make, or 0. */
+/* args: further ones, NULL-ended; file: bytes of an image to make, or 0; ram: size and options of the RAM disk, with a file
+ * its options, a comma in front, or NULL. */
 void daemon_start(struct daemon *d, const char *const *args, const char *ram, uint64_t file);
+/* daemon_says - has it said so on standard error? */
+bool daemon_says(const struct daemon *d, const char *text);
 void daemon_dump(struct daemon *d, struct dump *out);
 /* daemon_settled - polls until nothing is lent, no task and no session is left; fails after a few
  * seconds. */
@@ -43,8 +46,9 @@ void daemon_settled(struct daemon *d);
  * waits. */
 void daemon_begin_stop(struct daemon *d);
 /* daemon_stop - SIGTERM; it must end with status 0 and no sanitizer may have spoken. Safe to call
- * twice. */
+ * twice. daemon_stop_with - with this status. */
 void daemon_stop(struct daemon *d);
+void daemon_stop_with(struct daemon *d, int status);
 /* daemon_remove - kills what still runs, removes the files; with `talk` its last words go to
  * standard output. */
 void daemon_remove(struct daemon *d, bool talk);

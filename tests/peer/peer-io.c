@@ -160,6 +160,7 @@ void peer_status_of(const struct peer_pdu *pdu, struct peer_status *st)
 	st->residual = (uint32_t)pdu_get(pdu, RESIDUAL);
 	if (op != PEER_RESPONSE || pdu->data_len < 2 + 14)
 		return;
+	st->deferred = sense[0] & 0x01;
 	if ((sense[0] & 0x7f) >= 0x72) { /* descriptor format (SPC-4 4.5.2) */
 		st->key = sense[1] & 0xf;
 		st->asc = sense[2];

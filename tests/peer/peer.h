@@ -231,6 +231,7 @@ void peer_answer(struct peer *p, const struct peer_r2t *r, const uint8_t *base);
 
 struct peer_status {
 	uint8_t response, status, key, asc, ascq;
+	bool deferred; /* what failed was acknowledged before (SPC-4 4.5.7) */
 	bool overflow, underflow, in_data; /* in_data: it rode in the last Data-In */
 	uint32_t residual;
 	bool has_info; /* INFORMATION of the fixed format */

@@ -130,7 +130,7 @@ static bool play(const struct scene_case *c)
 	if (setjmp(back))
 		return false;
 	peer_strict = !getenv("BERTH_URL");
-	daemon_start(&server, c->args, c->file ? NULL : c->ram ? c->ram : "64M", c->file);
+	daemon_start(&server, c->args, c->file ? c->options : c->ram ? c->ram : "64M", c->file);
 	server.arg = c->arg;
 	c->run(&server);
 	peer_close_all();

@@ -18,7 +18,8 @@ struct scene_case {
 	void (*run)(struct daemon *d);
 	const char *args[10]; /* further ones of `berth serve` */
 	const char *ram;      /* size of the RAM disk; NULL: "64M" */
-	uint64_t file;	      /* serve a file of this many bytes instead */
+	uint64_t file;	      /* serve a file of this many bytes instead .. */
+	const char *options;  /* .. with these options, a comma in front; NULL: none */
 	const void *arg;      /* the row's own; in d->arg */
 	bool ours;	      /* looks at counters, or asks for what only Berth promises */
 };

@@ -1,48 +1,15 @@
 /* faults.c - disks that fail and disks that are slow (error= and delay= of a disk): what the initiator is told, and
  * that what is aborted or reset meanwhile is answered only when the disk can do nothing more for it. */
 #include <string.h>
-#include "scene.h"
+#include "fault.h"
 
-enum { BLOCK = 512, LEN = 64 << 10, N = LEN / BLOCK };
 enum { ABORT_TASK = 1, LUN_RESET = 5, COMPLETE = 0, NO_TASK = 1 };
-enum { CHECK_CONDITION = 2, DELAY_MS = 300 };
+enum { DELAY_MS = 300 };
 
 #define SLOW_WRITES "64M,delay=write:300ms"
 #define SLOW_READS  "64M,delay=read:300ms"
 
-static void expect_error(const struct peer_status *st, uint8_t key, uint8_t asc, uint8_t ascq)
-{
-	EXPECT(st->status == CHECK_CONDITION && st->key == key && st->asc == asc &&
-			st->ascq == ascq,
-		"expected CHECK CONDITION %x/%02x/%02x, got status 0x%02x %x/%02x/%02x", key, asc,
-		ascq, st->status, st->key, st->asc, st->ascq);
-}
-
-static struct peer_status plain(struct peer *p, uint8_t op)
-{
-	struct peer_cmd c = {.cdb = {op}};
-	struct peer_status st;
-
-	peer_expect_status(p, peer_send_cmd(p, &c), &st);
-	return st;
-}
-
-static struct peer_status sync_cache(struct peer *p)
-{
-	return plain(p, 0x35);
-}
-
 /* --- the disk fails --- */
-static void expect_unreadable(struct peer *p, uint64_t lba, uint32_t n, uint32_t bad)
-{
-	uint8_t *buf = scene_alloc(n * BLOCK);
-	struct peer_status st = peer_rw(p, false, lba, n, buf);
-
-	expect_error(&st, 3, 0x11, 0);
-	EXPECT(st.has_info, "no INFORMATION");
-	EXPECT_EQ(st.info, bad);
-}
-
 static void an_unreadable_block_is_named(struct daemon *d)
 {
 	struct peer *p = daemon_peer(d, NULL);
@@ -98,18 +65,6 @@ static void no_space_is_no_medium_error(struct daemon *d)
 
 /* A hole of a write-through disk is durable when it has been flushed, so UNMAP flushes, and failed here. The flush
  * that is asked for must not say that all is well because one was tried. */
-static struct peer_status unmap(struct peer *p)
-{
-	static uint8_t list[24] = {0, 22, 0, 16, [15] = 0x40, [18] = 1};
-	struct peer_task t = {
-		.cmd = {.cdb = {0x42, [8] = sizeof(list)}, .write = true, .edtl = sizeof(list)},
-		.buf = list};
-
-	peer_start(p, &t);
-	peer_wait(p, &t);
-	return t.st;
-}
-
 /* UNMAP punches and flushes again a few times before it gives up; then two flushes fail. */
 static void a_failed_flush_is_told_each_time(struct daemon *d)
 {

@@ -23,7 +23,8 @@ write_and_count() {
 	same "$(value "$said" drained_bytes)" 0
 	at_least $((placed + tail + guess)) $((MIB << 20)) "bytes placed or copied"
 	at_most $(((tail + guess) * 1000 / (MIB << 20))) $((percent * 10)) "tail and guess, in thousandths,"
-	[ -n "${BERTH_SLOW:-}" ] || at_most $((calls / MIB)) 32 "receive calls a MiB"
+	# Under a checker the server takes what little has come by the time it looks: more calls, and they say nothing.
+	[ -n "${BERTH_SLOW:-}" ] || at_most $((calls / MIB)) 10 "receive calls a MiB"
 	stop srv
 }
 

@@ -215,20 +215,21 @@ static void make_dir(struct daemon *d)
 		snprintf(d->run, sizeof(d->run), "%s", d->dir);
 }
 
-static void make_file(struct daemon *d, uint64_t size)
+static void make_file(struct daemon *d, uint64_t size, bool on_tmpfs)
 {
 	int fd;
 
-	snprintf(d->file, sizeof(d->file), "%s/disk.img", d->dir);
+	snprintf(d->file, sizeof(d->file), "%s/disk.img", on_tmpfs ? d->run : d->dir);
 	fd = open(d->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	EXPECT(fd >= 0 && ftruncate(fd, (off_t)size) == 0, "%s: %s", d->file, strerror(errno));
 	close(fd);
 }
 
 /* arguments - "--trace" without a value gets the case's own file. */
-static unsigned arguments(struct daemon *d, char **argv, const char *const *args, const char *ram)
+static unsigned arguments(
+	struct daemon *d, char **argv, const char *const *args, const struct daemon_disk *disk)
 {
-	static char env[LINE], disk[LINE];
+	static char env[LINE], text[LINE];
 	unsigned n = 0;
 	char *save = NULL, *engine = getenv("BERTH_ENGINE");
 
@@ -242,10 +243,11 @@ static unsigned arguments(struct daemon *d, char **argv, const char *const *args
 	argv[n++] = (char *)"64M";
 	argv[n++] = (char *)"--run-dir";
 	argv[n++] = d->run;
-	if (!d->file[0])
+	if (disk->ram)
 		argv[n++] = (char *)"--ram";
-	snprintf(disk, sizeof(disk), "%s%s", d->file, ram ? ram : "");
-	argv[n++] = disk;
+	snprintf(text, sizeof(text), "%s%s", disk->ram ? disk->ram : d->file,
+		disk->options ? disk->options : "");
+	argv[n++] = text;
 	if (engine && *engine) {
 		argv[n++] = (char *)"--engine";
 		argv[n++] = engine;
@@ -262,7 +264,7 @@ static unsigned arguments(struct daemon *d, char **argv, const char *const *args
 	return n;
 }
 
-void daemon_start(struct daemon *d, const char *const *args, const char *ram, uint64_t file)
+void daemon_start(struct daemon *d, const char *const *args, const struct daemon_disk *disk)
 {
 	char *argv[DAEMON_ARGS];
 	int out[2];
@@ -273,9 +275,9 @@ void daemon_start(struct daemon *d, const char *const *args, const char *ram, ui
 		return;
 	}
 	make_dir(d);
-	if (file)
-		make_file(d, file);
-	arguments(d, argv, args, ram);
+	if (!disk->ram)
+		make_file(d, disk->file, disk->on_tmpfs);
+	arguments(d, argv, args, disk);
 	d->err = memfd_create("stderr", MFD_CLOEXEC);
 	EXPECT(d->err >= 0 && pipe2(out, O_CLOEXEC) == 0, "no descriptors: %s", strerror(errno));
 	fcntl(d->err, F_SETFL, O_APPEND);
@@ -381,10 +383,10 @@ void daemon_remove(struct daemon *d, bool talk)
 		close(d->err);
 	if (d->out >= 0)
 		close(d->out);
-	remove_run(d);
 	if (d->dir[0]) {
 		unlink(d->trace);
 		unlink(d->file);
+		remove_run(d);
 		rmdir(d->dir);
 	}
 	*d = (struct daemon){.out = -1, .err = -1};

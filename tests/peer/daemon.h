@@ -33,9 +33,15 @@ struct daemon {
 	int out, err; /* err: what it says on standard error, as a memory file */
 };
 
-/* args: further ones, NULL-ended; file: bytes of an image to make, or 0; ram: size and options of the RAM disk, with a file
- * its options, a comma in front, or NULL. */
-void daemon_start(struct daemon *d, const char *const *args, const char *ram, uint64_t file);
+/* What it serves, as LUN 0. */
+struct daemon_disk {
+	const char *ram;     /* a size, or NULL: an image */
+	uint64_t file;       /* its bytes; it is made */
+	const char *options; /* behind it, a comma in front: ",mode=write-through"; NULL: none */
+	bool on_tmpfs;       /* where syncing it costs nothing */
+};
+/* args: further ones, NULL-ended. */
+void daemon_start(struct daemon *d, const char *const *args, const struct daemon_disk *disk);
 /* daemon_says - has it said so on standard error? */
 bool daemon_says(const struct daemon *d, const char *text);
 void daemon_dump(struct daemon *d, struct dump *out);

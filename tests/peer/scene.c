@@ -130,7 +130,13 @@ static bool play(const struct scene_case *c)
 	if (setjmp(back))
 		return false;
 	peer_strict = !getenv("BERTH_URL");
-	daemon_start(&server, c->args, c->file ? c->options : c->ram ? c->ram : "64M", c->file);
+	daemon_start(&server, c->args,
+		&(struct daemon_disk){.ram = c->file  ? NULL
+					     : c->ram ? c->ram
+						      : "64M",
+			.file = c->file,
+			.options = c->options,
+			.on_tmpfs = c->on_tmpfs});
 	server.arg = c->arg;
 	c->run(&server);
 	peer_close_all();
@@ -173,10 +179,17 @@ static bool play_and_tell(unsigned number, const struct scene_case *c)
 	return ok;
 }
 
-uint64_t scene_effort(uint64_t n)
+unsigned scene_slow(void)
 {
 	const char *text = getenv("BERTH_SLOW");
-	uint64_t slow = text ? strtoull(text, NULL, 10) : 1;
+	unsigned long slow = text ? strtoul(text, NULL, 10) : 1;
+
+	return slow ? (unsigned)slow : 1;
+}
+
+uint64_t scene_effort(uint64_t n)
+{
+	unsigned slow = scene_slow();
 
 	return slow > 4 ? n * 4 / slow : n;
 }

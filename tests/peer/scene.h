@@ -20,6 +20,7 @@ struct scene_case {
 	const char *ram;      /* size of the RAM disk; NULL: "64M" */
 	uint64_t file;	      /* serve a file of this many bytes instead .. */
 	const char *options;  /* .. with these options, a comma in front; NULL: none */
+	bool on_tmpfs;	      /* the file lies where syncing costs nothing */
 	const void *arg;      /* the row's own; in d->arg */
 	bool ours;	      /* looks at counters, or asks for what only Berth promises */
 };
@@ -28,7 +29,9 @@ struct scene_case {
 		.name = #fn, .run = fn, ##__VA_ARGS__                                              \
 	}
 
-/* scene_effort - a part of n where a checker makes all of this slow (BERTH_SLOW, see src/base/effort.h). */
+/* scene_slow - how much slower a checker makes all of this (BERTH_SLOW, see src/base/effort.h); 1: there is none.
+ * scene_effort - a part of n where it is much. */
+unsigned scene_slow(void);
 uint64_t scene_effort(uint64_t n);
 
 int scene_main(const struct scene_case *cases, size_t n_cases, int argc, char **argv);

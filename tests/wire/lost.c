@@ -263,7 +263,7 @@ static void little_is_left(struct daemon *d)
 		rmdir(dir);
 		return;
 	}
-	daemon_start(&a, args, "8M", 0);
+	daemon_start(&a, args, &(struct daemon_disk){.ram = "8M"});
 	p = daemon_connect(&a);
 	p->lun = 1ull << 48;
 	q = daemon_connect(&a);

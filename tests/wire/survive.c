@@ -22,7 +22,7 @@ static struct peer *serve(struct daemon *a)
 	struct peer_params want = peer_params_default();
 	struct peer *p;
 
-	daemon_start(a, args, "8M", 0);
+	daemon_start(a, args, &(struct daemon_disk){.ram = "8M"});
 	p = daemon_connect(a);
 	p->isid = 0x800000beef01; /* the same port each time */
 	p->lun = 1ull << 48;

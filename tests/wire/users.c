@@ -67,7 +67,7 @@ static void another_users_session(struct daemon *d)
 	EXPECT(f && fprintf(f, "alice \"%s\"\nbob \"%s\"\n", alice, bob) > 0 && !fclose(f), "%s",
 		path);
 	EXPECT(!chmod(path, 0600), "%s", path);
-	daemon_start(&guarded, args, "16M", 0);
+	daemon_start(&guarded, args, &(struct daemon_disk){.ram = "16M"});
 	a = daemon_connect(&guarded);
 	EXPECT_EQ(log_in(a, "alice", alice), 0);
 	b = daemon_connect(&guarded);

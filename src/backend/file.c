@@ -309,25 +309,27 @@ static void image_caps(struct file *f)
 		close(other);
 }
 
-/* What direct I/O asks for; without an answer, a page. */
+/* What direct I/O asks for; without an answer, a page. A file system may take O_DIRECT and say only here that it has
+ * no direct I/O for this file (statx(2): an alignment of 0). */
 static void image_align(struct file *f)
 {
 	struct backend_info *info = &f->b.info;
 	struct statx sx = {0};
 
 	info->align_offset = info->align_memory = MAX_ALIGN;
+#ifdef STATX_DIOALIGN
+	if (f->buffered_fd != f->fd && statx(f->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
+		sx.stx_mask & STATX_DIOALIGN) {
+		info->align_offset = sx.stx_dio_offset_align;
+		info->align_memory = MAX(sx.stx_dio_mem_align, 1u);
+		if (!info->align_offset && fcntl(f->fd, F_SETFL, 0) == 0)
+			f->buffered_fd = f->fd;
+	}
+#endif
 	if (f->buffered_fd == f->fd) {
 		log_info("%s: no direct I/O here, the system's page cache is used", f->path);
 		info->align_offset = info->align_memory = 1;
-		return;
 	}
-#ifdef STATX_DIOALIGN
-	if (statx(f->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
-		sx.stx_mask & STATX_DIOALIGN && sx.stx_dio_offset_align) {
-		info->align_offset = sx.stx_dio_offset_align;
-		info->align_memory = MAX(sx.stx_dio_mem_align, 1u);
-	}
-#endif
 }
 
 static int image_shape(struct opening *o, const struct stat *st)

@@ -48,17 +48,17 @@ struct reactor {
 	char reason[128];
 };
 
-static int engine_choose(struct reactor *r, unsigned index, const struct reactor_params *p)
+static int engine_choose(
+	struct reactor *r, unsigned index, const struct reactor_params *p, const char **whyp)
 {
-	const char *why = NULL;
 	int rc;
 
 	if (p->engine == ENGINE_EPOLL)
 		return epoll_engine_new(&r->engine, index, p->user_timeout_ms);
-	rc = uring_engine_new(&r->engine, index, p->user_timeout_ms, &why);
+	rc = uring_engine_new(&r->engine, index, p->user_timeout_ms, whyp);
 	if (rc == 0 || p->engine == ENGINE_URING)
 		return rc;
-	snprintf(r->reason, sizeof(r->reason), "io_uring: %s: %s", why, strerror(-rc));
+	snprintf(r->reason, sizeof(r->reason), "io_uring: %s: %s", *whyp, strerror(-rc));
 	return epoll_engine_new(&r->engine, index, p->user_timeout_ms);
 }
 
@@ -66,13 +66,16 @@ int reactor_new(
 	struct reactor **rp, unsigned index, const struct reactor_params *p, const char **reasonp)
 {
 	struct reactor *r = aligned_alloc(64, round_up(sizeof(*r), 64));
+	const char *why = NULL;
 	int rc;
 
 	if (!r)
 		return -ENOMEM;
 	*r = (struct reactor){.spin = {.ns = p->spin_us * UINT64_C(1000), .credit = SPIN_CREDIT}};
-	rc = engine_choose(r, index, p);
+	rc = engine_choose(r, index, p, &why);
 	if (rc < 0) {
+		if (reasonp)
+			*reasonp = why;
 		free(r);
 		return rc;
 	}

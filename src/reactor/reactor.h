@@ -21,7 +21,7 @@ struct reactor_params {
 
 struct reactor;
 /* reactor_new - -errno; with ENGINE_AUTO a refusal of io_uring is no error: *reasonp says why epoll was taken (NULL
- * when not). With ENGINE_URING it is. */
+ * when not). With ENGINE_URING it is: *reasonp names what was refused. */
 int reactor_new(struct reactor **rp, unsigned index, const struct reactor_params *p, const char **reasonp);
 /* reactor_free - not running, every socket closed, no disk request under way, and nobody posts to it any more:
  * reactors that post to each other are all joined before the first is freed. */

@@ -157,7 +157,7 @@ static int worker_reactor(
 	static const char *const forced[] = {[ENGINE_AUTO] = "engine",
 		[ENGINE_EPOLL] = "--engine epoll",
 		[ENGINE_URING] = "--engine uring"};
-	const char *reason = NULL;
+	const char *reason = NULL, *hint;
 	int rc;
 
 	if (s->world) {
@@ -165,9 +165,12 @@ static int worker_reactor(
 		return 0;
 	}
 	rc = reactor_new(&w->reactor, index, &p, &reason);
+	hint = p.engine == ENGINE_URING && rc == -EPERM
+		       ? " (by a container's filter, or sysctl kernel.io_uring_disabled)"
+		       : "";
 	if (rc)
-		return fail(err, err_len, rc, "%s: %s%s%s", forced[p.engine], strerror(-rc),
-			reason ? ": " : "", reason ? reason : "");
+		return fail(err, err_len, rc, "%s: %s%s%s%s", forced[p.engine],
+			reason ? reason : "", reason ? ": " : "", strerror(-rc), hint);
 	w->io = reactor_io(w->reactor);
 	if (!index)
 		log_info("engine %s%s%s%s", w->io->ops->name, reason ? " (" : "",

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "check.h"
@@ -48,25 +49,30 @@ static const char *const event_names[N_EVENTS] = {
 
 static struct game_params now;
 
+static void tell_how_to_repeat(uint64_t seed, unsigned n_steps)
+{
+	fprintf(stderr, "repeat with: berth-sim --seed %llu --steps %u --verbose\n",
+		(unsigned long long)seed, n_steps);
+}
+
 static _Noreturn void failed(const char *text)
 {
-	fprintf(stderr,
-		"seed %llu, step %u: %s\n"
-		"repeat with: berth-sim --seed %llu --steps %u --verbose\n",
-		(unsigned long long)now.seed, game_step(), text, (unsigned long long)now.seed,
-		now.n_steps);
+	fprintf(stderr, "seed %llu, step %u: %s\n", (unsigned long long)now.seed, game_step(),
+		text);
+	tell_how_to_repeat(now.seed, now.n_steps);
 	exit(1);
 }
 
 /* play - the seeds of job j. The same seed is the same run, else no failure could be found again: each
- * job's first seed is played twice. */
-static void play(const struct options *o, unsigned job, struct report *r)
+ * job's first seed is played twice. *atp is the seed under way, for whoever outlives this process. */
+static void play(const struct options *o, unsigned job, struct report *r, uint64_t *atp)
 {
 	for (uint64_t i = job; i < o->n_seeds; i += o->n_jobs) {
 		uint64_t again[N_EVENTS] = {0}, hash;
 
 		now = (struct game_params){
 			.seed = o->from + i, .n_steps = o->n_steps, .told = o->told};
+		*atp = now.seed;
 		hash = game_play(&now, r->events);
 		if (i == job && !o->told && game_play(&now, again) != hash)
 			failed("two runs of it differ");
@@ -95,6 +101,7 @@ static void print(const struct options *o, const struct report *r)
 struct job {
 	pid_t pid;
 	int from;
+	uint64_t *at; /* shared with it: its seed under way */
 };
 
 static int job_start(const struct options *o, unsigned number, struct job *j)
@@ -110,12 +117,20 @@ static int job_start(const struct options *o, unsigned number, struct job *j)
 		struct report r = {0};
 
 		close(ends[0]);
-		play(o, number, &r);
+		play(o, number, &r, j->at);
 		_exit(write(ends[1], &r, sizeof(r)) == sizeof(r) ? 0 : 1);
 	}
 	close(ends[1]);
 	j->from = ends[0];
 	return 0;
+}
+
+/* job_died - who dies of a signal says nothing of his own. */
+static void job_died(const struct options *o, const struct job *j, int sig)
+{
+	fprintf(stderr, "seed %llu: ended by signal %d (%s)\n", (unsigned long long)*j->at, sig,
+		strsignal(sig));
+	tell_how_to_repeat(*j->at, o->n_steps);
 }
 
 /* job_end - its report; what it had to say of a difference it has said. */
@@ -144,13 +159,17 @@ static struct job *job_of(struct job *jobs, unsigned n, pid_t pid)
 static bool run_jobs(const struct options *o, struct report *sum)
 {
 	struct job jobs[JOBS_MAX];
+	uint64_t *at = mmap(NULL, JOBS_MAX * sizeof(*at), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	bool good = true;
 	int status;
 	pid_t pid;
 
 	for (unsigned i = 0; i < o->n_jobs; i++) {
-		int rc = job_start(o, i, &jobs[i]);
+		int rc;
 
+		jobs[i].at = &at[i];
+		rc = at == MAP_FAILED ? -errno : job_start(o, i, &jobs[i]);
 		if (rc) {
 			fprintf(stderr, "berth-sim: job %u: %s\n", i, strerror(-rc));
 			exit(1);
@@ -162,6 +181,8 @@ static bool run_jobs(const struct options *o, struct report *sum)
 		if (!j || job_end(j, status, sum) || !good)
 			continue;
 		good = false;
+		if (WIFSIGNALED(status))
+			job_died(o, j, WTERMSIG(status));
 		for (unsigned i = 0; i < o->n_jobs; i++) {
 			if (jobs[i].pid)
 				kill(jobs[i].pid, SIGKILL);
@@ -231,14 +252,15 @@ int main(int argc, char **argv)
 		.n_jobs = n_cpus < 1 ? 1 : (unsigned)MIN(n_cpus, JOBS_MAX)};
 	static struct counters block;
 	struct report sum = {0};
+	uint64_t at;
 
 	parse(argc, argv, &o);
 	o.n_jobs = (unsigned)MIN(o.n_jobs, o.n_seeds);
 	log_level = o.told ? LOG_DEBUG : LOG_SILENT;
 	peer_on_fail = failed;
 	counters_enter(&block);
-	if (o.n_jobs == 1)
-		play(&o, 0, &sum);
+	if (o.n_seeds == 1) /* no process of its own, as debuggers like it */
+		play(&o, 0, &sum, &at);
 	else if (!run_jobs(&o, &sum))
 		return 1;
 	print(&o, &sum);

@@ -2,14 +2,16 @@
  *
  * A line that is longer than LINE_MAX_LEN is cut and ends in "...". errno is kept, so that a caller
  * may log first and return -errno afterwards. */
+#include "log.h"
+
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include "check.h"
-#include "log.h"
 
 enum { LINE_MAX_LEN = 1024 };
 
@@ -36,27 +38,76 @@ static void write_all(const char *p, size_t len)
 	}
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+__attribute__((format(printf, 2, 0))) static void say(
+	enum log_level level, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_LEN];
 	int saved = errno, head, body;
 	size_t len, room;
-	va_list ap;
 
-	if (level > log_level)
-		return;
 	head = snprintf(line, sizeof(line), "berth: %s: ", level_names[level]);
 	room = sizeof(line) - (size_t)head; /* the NUL's place becomes the newline's */
-	va_start(ap, fmt);
-	errno = saved; /* for %m */
+	errno = saved;                      /* for %m */
 	body = vsnprintf(line + head, room, fmt, ap);
-	va_end(ap);
 	len = (size_t)head + (body < 0 ? 0 : MIN((size_t)body, room - 1));
 	if (body > 0 && (size_t)body >= room)
 		memcpy(line + len - 3, "...", 3);
 	line[len++] = '\n';
 	write_all(line, len);
 	errno = saved;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level > log_level)
+		return;
+	va_start(ap, fmt);
+	say(level, fmt, ap);
+	va_end(ap);
+}
+
+/* --- what comes often --- */
+
+bool log_often_may(struct log_often *o, uint64_t now_ns, unsigned *n_left_outp)
+{
+	*n_left_outp = 0;
+	if (now_ns - o->since_ns >= LOG_OFTEN_S * UINT64_C(1000000000)) {
+		*n_left_outp = o->n_left_out;
+		*o = (struct log_often){.since_ns = now_ns};
+	}
+	if (o->n_said == LOG_OFTEN_LINES) {
+		o->n_left_out++;
+		return false;
+	}
+	o->n_said++;
+	return true;
+}
+
+void log_often_line(struct log_often *o, enum log_level level, const char *fmt, ...)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all accounts */
+	int saved = errno;
+	unsigned n_left_out;
+	struct timespec t;
+	va_list ap;
+	bool may;
+
+	if (level > log_level)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	pthread_mutex_lock(&lock);
+	may = log_often_may(o, (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec, &n_left_out);
+	pthread_mutex_unlock(&lock);
+	errno = saved;
+	if (!may)
+		return;
+	if (n_left_out)
+		log_line(level, "%u lines like the next one were left out", n_left_out);
+	va_start(ap, fmt);
+	say(level, fmt, ap);
+	va_end(ap);
 }
 
 static bool is_plain(unsigned char c)

@@ -129,7 +129,7 @@ void conn_end(struct conn *c, const char *fmt, ...)
 	vsnprintf(c->why, sizeof(c->why), fmt, ap);
 	va_end(ap);
 	if (c->phase != PHASE_LOGIN || c->state == CONN_ADMITTING)
-		log_info("%s: ended: %s", conn_name(c, name, sizeof(name)), c->why);
+		log_often(LOG_INFO, "%s: ended: %s", conn_name(c, name, sizeof(name)), c->why);
 	else
 		log_debug("%s: ended: %s", conn_name(c, name, sizeof(name)), c->why);
 	c->state = CONN_ENDING;

@@ -304,7 +304,7 @@ void link_new(struct worker *w, int handle, const struct io_addr *peer)
 	if (!rc)
 		l->c = conn_new(w, &link_host, l, &local, peer);
 	if (!l->c) {
-		log_warn("a connection was turned away: %s",
+		log_often(LOG_WARN, "a connection was turned away: %s",
 			rc ? strerror(-rc) : "no memory or no free index");
 		io_close(w->io, &l->sock);
 		free(l);

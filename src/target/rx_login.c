@@ -18,7 +18,7 @@ static void full_feature(struct conn *c)
 	c->state = CONN_FULL;
 	c->framer.n_small = 0;
 	framer_digests(&c->framer, c->params.header_digest, c->params.data_digest);
-	log_info("%s: %s login of %s%s%s", conn_name(c, name, sizeof(name)),
+	log_often(LOG_INFO, "%s: %s login of %s%s%s", conn_name(c, name, sizeof(name)),
 		l->discovery ? "discovery" : "normal", l->initiator, l->discovery ? "" : " to ",
 		l->discovery ? "" : l->target);
 	login_deinit(l);
@@ -65,7 +65,8 @@ void rx_login_step(struct conn *c, enum login_step step)
 			full_feature(c);
 		break;
 	case LOGIN_FAILED:
-		log_info("%s: login refused: %s", conn_name(c, name, sizeof(name)), c->login->why);
+		log_often(LOG_INFO, "%s: login refused: %s", conn_name(c, name, sizeof(name)),
+			c->login->why);
 		count(CTR_REFUSED_LOGIN, 1);
 		answer(c);
 		c->close_after = true;

@@ -32,7 +32,7 @@ MUTANTS = [
     ("data-out-of-any-number", "src/place/window.c",
      "\tif (unlikely(h->datasn != w->next_datasn)) /* RFC 7143 11.7.5 */\n\t\t*whyp = CTR_REFUSED_DATASN;\n"
      "\telse if (unlikely(h->offset != next))", "\tif (unlikely(h->offset != next))"),
-    ("late-data-of-an-aborted-task-not-drained", "src/target/task.c",
+    ("late-data-of-an-aborted-task-not-drained", "src/target/task_abort.c",
      "\t\t\t\tdpt_drain(&c->dpt, e);", "\t\t\t\tdpt_close(&c->dpt, e);"),
     ("flush-trusted-beside-a-failed-one", "src/backend/backend.c",
      "\tif (r->n_failed == backend_failed_flushes(r->b))\n", "\tif (1)\n"),

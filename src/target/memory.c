@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "log.h"
 #include "memfile.h"
 #include "server_in.h"
+#include "why.h"
 
 struct memory {
 	struct memfile *file;
@@ -22,17 +22,6 @@ struct memory {
 	void (*grown)(void *ctx, void *base, size_t len);
 	void *ctx;
 };
-
-__attribute__((format(printf, 4, 5))) static int fail(
-	char *err, size_t err_len, int rc, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, err_len, fmt, ap);
-	va_end(ap);
-	return rc;
-}
 
 static bool is_file(const struct config_disk *d)
 {
@@ -57,7 +46,7 @@ static int find_memory(struct memory *m, const struct config *c, const struct se
 			&m->file, p.n_pages, world->memory_fd > 0 ? world->memory_fd : -1);
 	uuids = calloc(c->n_disks, sizeof(*uuids));
 	if (!uuids)
-		return fail(err, err_len, -ENOMEM, "no memory");
+		return why_not(err, err_len, -ENOMEM, "no memory");
 	for (unsigned i = 0; i < c->n_disks; i++)
 		if (is_file(&c->disks[i]))
 			memcpy(uuids[p.n_uuids++], c->disks[i].uuid, 16);
@@ -100,7 +89,7 @@ int memory_open(struct memory **mp, const struct config *c, const struct server_
 	int rc;
 
 	if (!m)
-		return fail(err, err_len, -ENOMEM, "no memory");
+		return why_not(err, err_len, -ENOMEM, "no memory");
 	rc = find_memory(m, c, world, err, err_len);
 	if (rc) {
 		free(m);
@@ -110,7 +99,7 @@ int memory_open(struct memory **mp, const struct config *c, const struct server_
 	if (rc) {
 		memfile_close(m->file);
 		free(m);
-		return fail(err, err_len, rc, "--cache: %s", strerror(-rc));
+		return why_not(err, err_len, rc, "--cache: %s", strerror(-rc));
 	}
 	if (c->cache_given && m->file->ledger->n_pages != c->cache / ARENA_PAGE)
 		log_info(
@@ -147,7 +136,7 @@ static int was_left(const struct memory *m, const struct config *c, const struct
 	const char *why;
 
 	if (v->size != b->info.size)
-		return fail(err, err_len, -ESTALE,
+		return why_not(err, err_len, -ESTALE,
 			"%s: its size has changed while %lu KiB of acknowledged data waited in "
 			"memory to be written to it: --discard-dirty drops them",
 			disk->text, kib);
@@ -156,7 +145,7 @@ static int was_left(const struct memory *m, const struct config *c, const struct
 	why = ledger_stamp_differs(v, &now);
 	if (!why)
 		return 0;
-	return fail(err, err_len, -ESTALE,
+	return why_not(err, err_len, -ESTALE,
 		"%s: somebody else has changed it (%s) while %lu KiB of acknowledged data waited in "
 		"memory to be written to it: --discard-dirty drops them, --adopt-anyway writes them",
 		disk->text, why, kib);
@@ -182,7 +171,7 @@ static int look_at_dirty(const struct memory *m, const struct config *c,
 		return 0;
 	}
 	if (!(b->info.caps & BACKEND_WRITE))
-		return fail(err, err_len, -EROFS,
+		return why_not(err, err_len, -EROFS,
 			"%s: %lu KiB of acknowledged data wait in memory to be written to it, and it "
 			"cannot be written to",
 			disk->text, n * (ARENA_PAGE / 1024));

@@ -25,3 +25,8 @@ struct worker {
 	struct list bursts;     /* links that sleep until a good part of a known burst is there */
 	struct io_timer burst_timer;
 };
+
+/* worker_init - with a reactor of its own by config.engine, or on somebody else's io (the simulation). -errno, with one
+ * line in err; worker_deinit() is due whatever comes back. */
+int worker_init(struct worker *w, struct server *s, unsigned index, struct io *io, char *err, size_t err_len);
+void worker_deinit(struct worker *w); /* its reactor has stopped */

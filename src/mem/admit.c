@@ -125,6 +125,7 @@ int arena_grant(struct arena *a, struct quota *q, uint32_t n)
 	} else {
 		a->n_granted += n;
 		a->n_promised += n;
+		a->n_quotas++;
 		*q = (struct quota){.a = a, .n_granted = n};
 	}
 	lock_leave(&a->lock);
@@ -140,6 +141,7 @@ void arena_revoke(struct quota *q)
 	lock_take(&a->lock);
 	a->n_granted -= q->n_granted;
 	a->n_promised -= quota_left(q);
+	a->n_quotas--;
 	*q = (struct quota){0};
 	unlock_and_wake(a);
 }
@@ -164,6 +166,17 @@ uint64_t arena_n_promisable(const struct arena *a)
 
 	lock_take(&m->lock);
 	n = promisable(a);
+	lock_leave(&m->lock);
+	return n;
+}
+
+unsigned arena_n_quotas(const struct arena *a)
+{
+	struct arena *m = (struct arena *)a;
+	unsigned n;
+
+	lock_take(&m->lock);
+	n = a->n_quotas;
 	lock_leave(&m->lock);
 	return n;
 }

@@ -151,6 +151,7 @@ uint64_t arena_n_lent(const struct arena *a);  /* taken pages */
 uint64_t arena_n_shared(const struct arena *a);
 uint64_t arena_n_open(const struct arena *a);  /* free, promised to nobody, not in the reserve */
 uint64_t arena_n_promisable(const struct arena *a); /* what one more quota may have, once so much is open */
+unsigned arena_n_quotas(const struct arena *a); /* granted, and not revoked */
 int arena_fd(const struct arena *a);           /* ARENA_FILE's memory file, else -1 */
 
 /* arena_check - walk everything (tests, while no call is under way): runs, counts and references agree. */

@@ -39,6 +39,7 @@ struct arena {
 	struct runmap map;             /* free pages, but for those in the stash */
 	struct stash stash;
 	uint64_t n_granted, n_promised;
+	unsigned n_quotas;
 	uint64_t n_kept; /* pages that stay taken for ever */
 	uint64_t n_absent;
 	uint32_t n_waiting; /* written under the lock; arena_waited() looks without */

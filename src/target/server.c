@@ -59,15 +59,6 @@ struct worker *server_least_loaded(struct server *s, struct worker *here)
 	return best;
 }
 
-unsigned server_n_conns(struct server *s)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < s->n_workers; i++)
-		n += s->workers[i].n_conns;
-	return n;
-}
-
 uint16_t server_tsih(struct server *s)
 {
 	uint16_t t;

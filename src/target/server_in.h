@@ -30,7 +30,6 @@ struct worker *server_worker(struct server *s, unsigned i);
 unsigned server_n_workers(const struct server *s);
 /* server_least_loaded - the reactor with the fewest connections; `here` when it is as good as any. */
 struct worker *server_least_loaded(struct server *s, struct worker *here);
-unsigned server_n_conns(struct server *s); /* about now, on all reactors */
 uint16_t server_tsih(struct server *s); /* a new one, never 0 */
 bool server_line_policy(const struct server *s);
 const struct param_offer *server_offer(const struct server *s);

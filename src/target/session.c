@@ -85,13 +85,13 @@ static void session_free(struct session *s)
 /* --- admission of pages --- */
 
 /* reserve_in - a burst, and FirstBurst times the command window, of one arena. Early sessions may have a sixteenth of
- * what can be promised; the more there are, the smaller the share of one more, so that a thousand find
- * room. The window is cut first, then the burst, down to 64 KiB and one command. */
+ * what can be promised; the more have some, the smaller the share of one more, so that a thousand find
+ * room. Who has only connected has none. The window is cut first, then the burst, down to 64 KiB and one command. */
 static bool reserve_in(struct session *s, struct volume *v, const struct params *p)
 {
 	struct arena *a = volume_arena(v);
 	enum { LEAST_BURST = 65536 / ARENA_PAGE + 1 };
-	uint64_t share = arena_n_promisable(a) / MAX(16u, 4 * server_n_conns(s->w->server));
+	uint64_t share = arena_n_promisable(a) / MAX(16u, 4 * (arena_n_quotas(a) + 1));
 	bool unsolicited = p->immediate_data || !p->initial_r2t;
 	uint64_t burst = p->max_burst / ARENA_PAGE + 1;
 	uint64_t first = unsolicited ? p->first_burst / ARENA_PAGE + 2 : 0;

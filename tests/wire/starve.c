@@ -192,6 +192,34 @@ static void a_hundred_sessions(struct daemon *d)
 	}
 }
 
+/* window - how many commands a session of its kind may have under way. */
+static unsigned window(struct daemon *d)
+{
+	struct peer_params want = peer_params_default();
+	struct peer *p = daemon_connect(d);
+	unsigned n;
+
+	want.immediate_data = true;
+	want.initial_r2t = false;
+	peer_login(p, &want);
+	n = p->maxcmdsn - p->cmdsn + 1;
+	peer_close(p);
+	return n;
+}
+
+/* Whoever connects and says nothing takes none of the pages that a session is promised. */
+static void half_open_logins_take_nothing(struct daemon *d)
+{
+	enum { N = 200 };
+	unsigned alone = window(d);
+
+	EXPECT(alone > 1 && alone < PEER_WINDOW, "a window of %u", alone); /* the pages decide */
+	daemon_settled(d);
+	for (unsigned i = 0; i < N; i++)
+		daemon_connect(d);
+	EXPECT_EQ(window(d), alone);
+}
+
 static const struct scene_case cases[] = {
 	CASE(solicited_landings, .ram = "16M", .ours = true),
 	CASE(unsolicited_landings, .ram = "16M", .ours = true),
@@ -202,6 +230,7 @@ static const struct scene_case cases[] = {
 		.args = {"--cache", "32M"},
 		.ours = true},
 	CASE(a_hundred_sessions, .ours = true),
+	CASE(half_open_logins_take_nothing, .ours = true),
 	CASE(logins_with_a_full_cache, .file = 64 << 20, .args = {"--cache", "32M"}, .ours = true),
 };
 SCENES(cases)

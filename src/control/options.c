@@ -1,5 +1,4 @@
-/* options.c - see options.h. A row of the table is all that an option needs: the parser, --help and
- * the messages read it. The same goes for the words behind a disk (`FILE,size=10G,ro`). */
+/* options.c - see options.h and option.h. */
 #include "options.h"
 
 #include <errno.h>
@@ -7,16 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "check.h"
-#include "identity.h"
+#include "option.h"
 #include "parse.h"
 
-struct parser {
-	struct config *c;
-	char *err;
-	size_t err_len;
-	const char *where; /* the argument under way, as it is named in messages */
-};
-
+/* A row of the table. set() gets the value, NULL where takes is NULL. */
 /* One row of either table. set() gets the value, NULL where takes is NULL. */
 struct option {
 	const char *name;
@@ -26,14 +19,7 @@ struct option {
 	const char *help;
 };
 
-struct disk_option {
-	const char *name;
-	bool takes;
-	int (*set)(struct parser *p, struct config_disk *d, const char *value);
-	const char *help;
-};
-
-static int __attribute__((format(printf, 2, 3))) refuse(struct parser *p, const char *fmt, ...)
+int option_refuse(struct parser *p, const char *fmt, ...)
 {
 	va_list ap;
 	int n = snprintf(p->err, p->err_len, "%s: ", p->where);
@@ -48,7 +34,7 @@ static int __attribute__((format(printf, 2, 3))) refuse(struct parser *p, const 
 
 /* --- values --- */
 
-static int set_text(char **textp, const char *value)
+int option_text(char **textp, const char *value)
 {
 	char *copy = strdup(value);
 
@@ -59,10 +45,10 @@ static int set_text(char **textp, const char *value)
 	return 0;
 }
 
-static int set_size(struct parser *p, const char *value, uint64_t *bytesp)
+int option_size(struct parser *p, const char *value, uint64_t *bytesp)
 {
 	if (!parse_size(value, INT64_MAX, bytesp))
-		return refuse(p, "not a size (try 512M, 1G)");
+		return option_refuse(p, "not a size (try 512M, 1G)");
 	return 0;
 }
 
@@ -72,213 +58,25 @@ static int set_number(struct parser *p, const char *value, uint64_t min, uint64_
 	uint64_t n;
 
 	if (!parse_u64(&at, max, &n) || *at || n < min)
-		return refuse(p, "must be a number from %llu to %llu", (unsigned long long)min,
-			(unsigned long long)max);
+		return option_refuse(p, "must be a number from %llu to %llu",
+			(unsigned long long)min, (unsigned long long)max);
 	*np = (unsigned)n;
-	return 0;
-}
-
-static int set_block(struct parser *p, const char *value, uint32_t *blockp)
-{
-	if (!strcmp(value, "512"))
-		*blockp = 512;
-	else if (!strcmp(value, "4096") || !strcasecmp(value, "4K"))
-		*blockp = 4096;
-	else
-		return refuse(p, "must be 512 or 4096");
 	return 0;
 }
 
 static int set_addr(struct parser *p, const char *value, struct io_addr *a)
 {
 	if (io_addr_parse(a, value, strlen(value)) < 0)
-		return refuse(p, "not ADDR:PORT (try 127.0.0.1:3260, [::1]:3260, 0.0.0.0:3260)");
+		return option_refuse(
+			p, "not ADDR:PORT (try 127.0.0.1:3260, [::1]:3260, 0.0.0.0:3260)");
 	return 0;
-}
-
-/* --- what a disk may be --- */
-
-static int disk_size(struct parser *p, struct config_disk *d, const char *value)
-{
-	if (!d->path)
-		return refuse(p, "--ram has its size in front");
-	if (set_size(p, value, &d->size) < 0)
-		return -EINVAL;
-	return d->size ? 0 : refuse(p, "a disk of no size");
-}
-
-static int disk_block(struct parser *p, struct config_disk *d, const char *value)
-{
-	return set_block(p, value, &d->block);
-}
-
-static int disk_physical(struct parser *p, struct config_disk *d, const char *value)
-{
-	return set_block(p, value, &d->physical);
-}
-
-static int disk_uuid(struct parser *p, struct config_disk *d, const char *value)
-{
-	d->has_uuid = uuid_parse(value, d->uuid);
-	return d->has_uuid ? 0 : refuse(p, "not a UUID (32 hexadecimal digits, 8-4-4-4-12)");
-}
-
-static int disk_ro(struct parser *p, struct config_disk *d, const char *value)
-{
-	d->ro = true;
-	return 0;
-}
-
-static int disk_mode(struct parser *p, struct config_disk *d, const char *value)
-{
-	if (!strcmp(value, "write-back"))
-		d->mode = MODE_BACK;
-	else if (!strcmp(value, "write-through"))
-		d->mode = MODE_THROUGH;
-	else
-		return refuse(p, "mode must be write-back or write-through");
-	return 0;
-}
-
-static int disk_removable(struct parser *p, struct config_disk *d, const char *value)
-{
-	d->removable = true;
-	return 0;
-}
-
-static int add_fault(
-	struct parser *p, struct config_disk *d, enum fault_kind kind, const char *value)
-{
-	static const char *const names[] = {
-		[FAULT_ERROR] = "error", [FAULT_DELAY] = "delay", [FAULT_POWER] = "power"};
-	struct fault f;
-	char why[160];
-
-	if (fault_parse(&f, kind, value, why, sizeof(why)) < 0)
-		return refuse(p, "%s=%s: %s", names[kind], value, why);
-	for (unsigned i = 0; kind == FAULT_POWER && i < d->n_faults; i++)
-		if (d->faults[i].kind == FAULT_POWER)
-			return refuse(p, "power= was given twice");
-	return config_add_fault(d, &f);
-}
-
-static int disk_error(struct parser *p, struct config_disk *d, const char *value)
-{
-	return add_fault(p, d, FAULT_ERROR, value);
-}
-
-static int disk_delay(struct parser *p, struct config_disk *d, const char *value)
-{
-	return add_fault(p, d, FAULT_DELAY, value);
-}
-
-static int disk_power(struct parser *p, struct config_disk *d, const char *value)
-{
-	return add_fault(p, d, FAULT_POWER, value);
-}
-
-/* clang-format off */
-static const struct disk_option disk_options[] = {
-	{"size",      true,  disk_size,      "size=SIZE           make FILE, sparse, of this size when it is not there"},
-	{"block",     true,  disk_block,     "block=512|4096      logical block size (512)"},
-	{"physical",  true,  disk_physical,  "physical=512|4096   physical block size (4096)"},
-	{"uuid",      true,  disk_uuid,      "uuid=UUID           the identity that initiators see"},
-	{"mode",      true,  disk_mode,      "mode=write-back|write-through   when a write is acknowledged (write-back)"},
-	{"ro",        false, disk_ro,        "ro                  read-only"},
-	{"removable", false, disk_removable, "removable           a removable medium"},
-	{"error",     true,  disk_error,     "error=OP[:lba=N-M][:rate=P][:errno=NAME][:count=N]   to test with: make it fail"},
-	{"delay",     true,  disk_delay,     "delay=OP:TIME[:jitter=uniform|exp][:lba=..][:rate=P]   make it late"},
-	{"power",     true,  disk_power,     "power=forget|tear  what is not flushed is lost when the program ends"},
-};
-/* clang-format on */
-
-/* take_word - the text up to the next comma, which is cut off; NULL when there is none left. A comma
- * that belongs to the text is written "\,", a backslash before a comma "\\". */
-static char *take_word(char **restp)
-{
-	char *word = *restp, *in = word, *out = word;
-
-	if (!word)
-		return NULL;
-	for (; *in && *in != ','; in++) {
-		if (*in == '\\' && (in[1] == ',' || in[1] == '\\'))
-			in++;
-		*out++ = *in;
-	}
-	*restp = *in ? in + 1 : NULL;
-	*out = '\0';
-	return word;
-}
-
-static const struct disk_option *find_disk_option(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(disk_options); i++) {
-		if (!strcmp(disk_options[i].name, name))
-			return &disk_options[i];
-	}
-	return NULL;
-}
-
-static int set_disk_option(struct parser *p, struct config_disk *d, char *word)
-{
-	char *value = strchr(word, '=');
-	const struct disk_option *o;
-
-	if (value)
-		*value++ = '\0';
-	o = find_disk_option(word);
-	if (!o)
-		return refuse(p,
-			"'%s' is no option of a disk (size=, block=, physical=, uuid=, mode=, ro, "
-			"removable, error=, delay=, power=; a comma in a file name is written \\,)",
-			word);
-	if (o->takes && (!value || !*value))
-		return refuse(p, "%s needs a value", word);
-	if (!o->takes && value)
-		return refuse(p, "%s takes no value", word);
-	return o->set(p, d, value);
-}
-
-static int set_disk_words(struct parser *p, struct config_disk *d, bool ram, char *rest)
-{
-	char *word = take_word(&rest);
-	int r;
-
-	if (!*word)
-		return refuse(p, ram ? "needs a size" : "needs a file name");
-	if (ram) {
-		r = set_size(p, word, &d->size);
-		if (!r && !d->size)
-			r = refuse(p, "a disk of no size");
-	} else {
-		r = set_text(&d->path, word);
-	}
-	while (!r && (word = take_word(&rest)))
-		r = set_disk_option(p, d, word);
-	return r;
-}
-
-static int add_disk(struct parser *p, const char *text, bool ram)
-{
-	struct config_disk *d;
-	char *words;
-	int r = config_add_disk(p->c, p->where, &d);
-
-	if (r < 0)
-		return r;
-	words = strdup(text);
-	if (!words)
-		return -ENOMEM;
-	r = set_disk_words(p, d, ram, words);
-	free(words);
-	return r;
 }
 
 /* --- the options --- */
 
 static int on_ram(struct parser *p, const char *value)
 {
-	return add_disk(p, value, true);
+	return option_disk(p, value, true);
 }
 
 static int on_target(struct parser *p, const char *value)
@@ -306,7 +104,8 @@ static int on_advertise(struct parser *p, const char *value)
 		value = with_port;
 	}
 	if (io_addr_parse(&a, value, strlen(value)) < 0)
-		return refuse(p, "not ADDR[:PORT] (try 192.0.2.1, 192.0.2.1:3260, [2001:db8::1])");
+		return option_refuse(
+			p, "not ADDR[:PORT] (try 192.0.2.1, 192.0.2.1:3260, [2001:db8::1])");
 	return config_add_advertise(p->c, &a);
 }
 
@@ -328,14 +127,14 @@ static int on_engine(struct parser *p, const char *value)
 			return 0;
 		}
 	}
-	return refuse(p, "must be epoll, uring or auto");
+	return option_refuse(p, "must be epoll, uring or auto");
 }
 
 static int on_r2t(struct parser *p, const char *value)
 {
 	p->c->r2t_line = !strcmp(value, "line");
 	if (!p->c->r2t_line && strcmp(value, "burst"))
-		return refuse(p, "must be burst or line");
+		return option_refuse(p, "must be burst or line");
 	return 0;
 }
 
@@ -346,21 +145,20 @@ static int on_spin(struct parser *p, const char *value)
 
 static int on_cache(struct parser *p, const char *value)
 {
-	int r = set_size(p, value, &p->c->cache);
+	int r = option_size(p, value, &p->c->cache);
 
 	p->c->cache_given = true;
-
 	if (!r && p->c->cache < CONFIG_CACHE_MIN)
-		r = refuse(p, "must be at least %dM", CONFIG_CACHE_MIN >> 20);
+		r = option_refuse(p, "must be at least %dM", CONFIG_CACHE_MIN >> 20);
 	return r;
 }
 
 static int on_dirty_limit(struct parser *p, const char *value)
 {
-	int r = set_size(p, value, &p->c->dirty_limit);
+	int r = option_size(p, value, &p->c->dirty_limit);
 
 	if (!r && p->c->dirty_limit < 1 << 20)
-		r = refuse(p, "must be at least 1M");
+		r = option_refuse(p, "must be at least 1M");
 	return r;
 }
 
@@ -378,17 +176,17 @@ static int on_adopt_anyway(struct parser *p, const char *value)
 
 static int on_trace(struct parser *p, const char *value)
 {
-	return set_text(&p->c->trace, value);
+	return option_text(&p->c->trace, value);
 }
 
 static int on_state_dir(struct parser *p, const char *value)
 {
-	return set_text(&p->c->state_dir, value);
+	return option_text(&p->c->state_dir, value);
 }
 
 static int on_run_dir(struct parser *p, const char *value)
 {
-	return set_text(&p->c->run_dir, value);
+	return option_text(&p->c->run_dir, value);
 }
 
 static int on_param(struct parser *p, const char *value)
@@ -397,10 +195,10 @@ static int on_param(struct parser *p, const char *value)
 	char key[64], why[160];
 
 	if (!eq || eq == value || (size_t)(eq - value) >= sizeof(key))
-		return refuse(p, "not KEY=VALUE (try MaxBurstLength=262144)");
+		return option_refuse(p, "not KEY=VALUE (try MaxBurstLength=262144)");
 	snprintf(key, sizeof(key), "%.*s", (int)(eq - value), value);
 	if (param_offer_set(&p->c->offer, key, eq + 1, why, sizeof(why)) < 0)
-		return refuse(p, "%s", why);
+		return option_refuse(p, "%s", why);
 	return 0;
 }
 
@@ -409,9 +207,9 @@ static int on_chap_file(struct parser *p, const char *value)
 	char why[200];
 
 	if (p->c->offer.chap)
-		return refuse(p, "was given twice");
+		return option_refuse(p, "was given twice");
 	if (chap_db_load(&p->c->chap, value, why, sizeof(why)) < 0)
-		return refuse(p, "%s", why);
+		return option_refuse(p, "%s", why);
 	p->c->offer.chap = &p->c->chap;
 	return 0;
 }
@@ -499,15 +297,15 @@ static int set_option(struct parser *p, int argc, char **argv, int *ip)
 
 	p->where = arg;
 	if (!o)
-		return refuse(p, "no such option (see berth serve --help)");
+		return option_refuse(p, "no such option (see berth serve --help)");
 	if (arg[len] == '=' && arg[1] == '-')
 		value = arg + len + 1;
 	if (!o->takes)
-		return value ? refuse(p, "takes no value") : o->set(p, NULL);
+		return value ? option_refuse(p, "takes no value") : o->set(p, NULL);
 	if (!value && *ip + 1 < argc)
 		value = argv[++*ip];
 	if (!value || !*value)
-		return refuse(p, "needs %s", o->takes);
+		return option_refuse(p, "needs %s", o->takes);
 	snprintf(where, sizeof(where), "--%s %s", o->name, value);
 	p->where = where;
 	return o->set(p, value);
@@ -525,7 +323,7 @@ static int set_all(struct parser *p, int argc, char **argv)
 			r = set_option(p, argc, argv, &i);
 		} else {
 			p->where = argv[i];
-			r = add_disk(p, argv[i], false);
+			r = option_disk(p, argv[i], false);
 		}
 	}
 	return r;
@@ -568,8 +366,7 @@ void options_help(FILE *f)
 	      "a block device) or --ram SIZE[,option...]; they are LUN 0, 1, 2 ... of their target.\n\n"
 	      "Options of a disk (a comma in a file name is written \\,):\n",
 		f);
-	for (size_t i = 0; i < ARRAY_LEN(disk_options); i++)
-		fprintf(f, "  %s\n", disk_options[i].help);
+	option_disk_help(f);
 	fputs("\nOptions (defaults in brackets):\n", f);
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		print_help(f, &options[i]);

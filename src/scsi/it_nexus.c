@@ -107,7 +107,7 @@ void nexus_deinit(struct nexus *n)
 		return; /* never initialised */
 	check(list_empty(&n->waiting));
 	nexus_leave(n);
-	if (list_linked(&n->link)) {
+	if (n->lus) { /* its own word: the link's neighbours change without us */
 		pthread_mutex_lock(&n->luns->lock);
 		list_remove(&n->link);
 		leave_counts(n);

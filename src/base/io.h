@@ -62,8 +62,9 @@ enum io_disk_kind {
 	IO_ZERO,      /* the range reads as zeros afterwards, allocated or not */
 	IO_DATA,      /* lseek(SEEK_DATA): res is where data begins, at off or behind */
 	IO_HOLE,      /* lseek(SEEK_HOLE) */
+	IO_CLONE,     /* FICLONERANGE: the bytes of from_fd, from from_off on, are shared; with IO_COPIES else copy_file_range */
 };
-enum { IO_DURABLE = 1, IO_BLOCKDEV = 2 };
+enum { IO_DURABLE = 1, IO_BLOCKDEV = 2, IO_COPIES = 4 };
 
 /* A disk request, embedded by its owner; iov is borrowed until done. done runs exactly once.
  * res: bytes moved (may be short: at the end of the file, or past 1024 vectors), an offset, 0 for the
@@ -72,7 +73,8 @@ struct io_disk {
 	enum io_disk_kind kind;
 	unsigned flags;
 	int fd;
-	uint64_t off, len;
+	int from_fd;
+	uint64_t off, len, from_off;
 	const struct iovec *iov;
 	unsigned n_iov;
 	void (*done)(struct io_disk *, int64_t res);

@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "engine.h"
 #include "spin.h"
@@ -25,6 +27,22 @@ int disk_fallocate_mode(enum io_disk_kind kind)
 int64_t disk_seek(const struct io_disk *d)
 {
 	return lseek(d->fd, (off_t)d->off, d->kind == IO_DATA ? SEEK_DATA : SEEK_HOLE);
+}
+
+/* A file system that can share may still refuse it, for a range that is not aligned as it wants. */
+static int64_t clone_range(const struct io_disk *d)
+{
+	struct file_clone_range r = {.src_fd = d->from_fd,
+		.src_offset = d->from_off,
+		.src_length = d->len,
+		.dest_offset = d->off};
+	off_t from = (off_t)d->from_off, to = (off_t)d->off;
+
+	if (ioctl(d->fd, FICLONERANGE, &r) == 0)
+		return (int64_t)d->len;
+	if (!(d->flags & IO_COPIES))
+		return -1;
+	return copy_file_range(d->from_fd, &from, d->fd, &to, d->len, 0);
 }
 
 static int64_t call(const struct io_disk *d)
@@ -45,6 +63,8 @@ static int64_t call(const struct io_disk *d)
 	case IO_DATA:
 	case IO_HOLE:
 		return disk_seek(d);
+	case IO_CLONE:
+		return clone_range(d);
 	}
 	errno = EINVAL;
 	return -1;

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTOR = 512, FIRST_DISK = 1 << 20, SHORT_ONE_IN = 64, KINDS = IO_HOLE + 1 };
+enum { SECTOR = 512, FIRST_DISK = 1 << 20, SHORT_ONE_IN = 64, KINDS = IO_CLONE + 1, PAGE = 4096 };
 
 struct sim_disk {
 	int number;
@@ -36,6 +36,7 @@ struct request {
 	struct list link; /* sim.requests, oldest first */
 	struct sim_reactor *reactor;
 	struct sim_disk *disk; /* NULL: no such disk */
+	struct sim_disk *from; /* IO_CLONE */
 	struct io_disk *d;
 	uint64_t due_ns;
 	uint64_t moved, limit; /* bytes; limit: where it will end */
@@ -152,6 +153,8 @@ static void transfer(struct request *q, uint64_t from, uint64_t len)
 
 	if (q->d->kind == IO_PUNCH || q->d->kind == IO_ZERO)
 		memset(at, 0, len);
+	if (q->d->kind == IO_CLONE)
+		memcpy(at, q->from->seen + q->d->from_off + from, len);
 	if (q->d->kind != IO_READ)
 		make_dirty(q->disk, q->d->off + from, len);
 	if (q->d->kind != IO_READ && q->d->kind != IO_WRITE)
@@ -186,14 +189,34 @@ static void request_end(struct sim *s, struct request *q, int64_t res)
 	free(q);
 }
 
+static bool moves(const struct io_disk *d)
+{
+	return d->kind == IO_READ || d->kind == IO_WRITE || d->kind == IO_CLONE;
+}
+
+/* sought - pages of zeros are holes. */
+static int64_t sought(const struct sim_disk *disk, const struct io_disk *d)
+{
+	uint64_t at = d->off;
+
+	while (at < disk->size) {
+		uint64_t next = MIN(round_down(at, PAGE) + PAGE, disk->size);
+		const uint8_t *p = disk->seen + at;
+		bool hole = !p[0] && !memcmp(p, p + 1, next - at - 1);
+
+		if (hole == (d->kind == IO_HOLE))
+			return (int64_t)at;
+		at = next;
+	}
+	return d->kind == IO_HOLE ? (int64_t)disk->size : -ENXIO;
+}
+
 static void end_well(struct sim *s, struct request *q)
 {
 	struct sim_disk *disk = q->disk;
-	bool moves = q->d->kind == IO_READ || q->d->kind == IO_WRITE;
 
 	if (q->d->kind == IO_DATA || q->d->kind == IO_HOLE) {
-		/* All of it is data. */
-		request_end(s, q, (int64_t)(q->d->kind == IO_DATA ? q->d->off : disk->size));
+		request_end(s, q, sought(disk, q->d));
 		return;
 	}
 	if (q->d->kind == IO_FLUSH) {
@@ -204,7 +227,7 @@ static void end_well(struct sim *s, struct request *q)
 		for (uint64_t i = q->d->off / SECTOR; i <= (q->d->off + q->moved - 1) / SECTOR; i++)
 			keep(disk, i);
 	}
-	request_end(s, q, moves ? (int64_t)q->moved : 0);
+	request_end(s, q, moves(q->d) ? (int64_t)q->moved : 0);
 }
 
 static void end_badly(struct sim *s, struct request *q)
@@ -239,8 +262,7 @@ static void request_step(struct sim *s, void *arg)
 		return;
 	}
 	if (q->nowhere) {
-		request_end(s, q,
-			q->d->kind == IO_READ || q->d->kind == IO_WRITE ? (int64_t)q->limit : 0);
+		request_end(s, q, moves(q->d) ? (int64_t)q->limit : 0);
 		return;
 	}
 	if (q->moved < q->limit) {
@@ -269,7 +291,7 @@ static uint64_t length_of(const struct io_disk *d)
 {
 	uint64_t len = 0;
 
-	if (d->kind == IO_PUNCH || d->kind == IO_ZERO)
+	if (d->kind == IO_PUNCH || d->kind == IO_ZERO || d->kind == IO_CLONE)
 		return d->len;
 	if (d->kind == IO_FLUSH || d->kind == IO_DATA || d->kind == IO_HOLE)
 		return 0;
@@ -284,12 +306,11 @@ static void foresee(struct sim *s, struct request *q)
 	const struct sim_disk *disk = q->disk;
 	const struct io_disk *d = q->d;
 	uint64_t len = length_of(d), room = d->off < disk->size ? disk->size - d->off : 0;
-	bool moves = d->kind == IO_READ || d->kind == IO_WRITE;
 
 	q->limit = MIN(len, room);
 	if (len > room && d->kind != IO_READ && (d->kind != IO_WRITE || !room))
 		q->error = -ENOSPC;
-	if (moves && q->limit > SECTOR && sim_coin(s, SHORT_ONE_IN))
+	if (moves(d) && q->limit > SECTOR && sim_coin(s, SHORT_ONE_IN))
 		q->limit = round_up(1 + sim_random(s, q->limit - SECTOR), SECTOR);
 	if (disk->fail[d->kind].one_in && sim_coin(s, disk->fail[d->kind].one_in)) {
 		q->disk->fail[d->kind].n++;
@@ -309,6 +330,7 @@ void sim_disk_request(struct io *io, struct io_disk *d)
 	q->reactor = r;
 	q->d = d;
 	q->disk = disk_find(s, d->fd);
+	q->from = d->kind == IO_CLONE ? disk_get(s, d->from_fd) : NULL;
 	q->due_ns = sim_delay(s);
 	q->nowhere = s->dead;
 	if (q->nowhere) {

@@ -138,6 +138,32 @@ static void disk_seek_data_and_holes(struct world *w)
 	assert_int_equal(perform(w, IO_DATA, 0, 999999, 0, NULL, 0), -EBADF);
 }
 
+/* Off the reactor, also where the ring does all else; a file system that cannot says so. */
+static void disk_clone(struct world *w)
+{
+	enum { LEN = 65536 };
+	static char out[LEN], in[LEN];
+	int from = w->kind->disk(w), to = w->kind->disk(w);
+	struct request q = {.d = {.kind = IO_CLONE, .flags = IO_COPIES, .fd = to, .from_fd = from}};
+
+	for (size_t i = 0; i < LEN; i++)
+		out[i] = pattern(i);
+	move(w, IO_WRITE, 0, from, 8192, out, LEN);
+	for (size_t n = 0; n < LEN; n += (size_t)q.res) {
+		q.d.from_off = 8192 + n;
+		q.d.off = 4096 + n;
+		q.d.len = LEN - n;
+		q.n_done = 0;
+		submit(w, &q);
+		WORLD_UNTIL(w, q.n_done);
+		if (q.res == -EOPNOTSUPP || q.res == -EXDEV || q.res == -EINVAL)
+			return;
+		assert_true(q.res > 0);
+	}
+	move(w, IO_READ, 0, to, 4096, in, LEN);
+	assert_memory_equal(in, out, LEN);
+}
+
 static void disk_errors(struct world *w)
 {
 	char buf[512] = {0};
@@ -221,6 +247,7 @@ int main(void)
 		WORLD_CASE(disk_zero),
 		WORLD_CASE(disk_short_at_the_end),
 		WORLD_CASE(disk_seek_data_and_holes),
+		WORLD_CASE(disk_clone),
 		WORLD_CASE(disk_errors),
 		WORLD_CASE(disk_each_is_told_once),
 		WORLD_CASE(disk_request_from_its_own_end),

@@ -44,6 +44,8 @@ struct uring_engine {
 	bool bell; /* the ring may write the eventfd */
 	struct list pending;
 	struct fixed fixed;
+	bool pooled; /* the pool has been used */
+	struct disk_pool pool;
 };
 
 static struct uring_engine *self(struct engine_core *e)
@@ -53,6 +55,11 @@ static struct uring_engine *self(struct engine_core *e)
 
 static void disk(struct io *io, struct io_disk *d)
 {
+	if (d->kind == IO_CLONE) { /* the ring has no such operation, and it may take long */
+		self(engine_of(io))->pooled = true;
+		disk_pool_take(&self(engine_of(io))->pool, d);
+		return;
+	}
 	d->io = io;
 	d->res = 0; /* until it is done: how often it was tried */
 	list_push_back(&self(engine_of(io))->pending, &d->link);
@@ -118,7 +125,8 @@ static void prepare(struct uring_engine *x, struct io_uring_sqe *sqe, struct io_
 			sqe, d->fd, disk_fallocate_mode(d->kind), (off_t)d->off, (off_t)d->len);
 		break;
 	case IO_DATA:
-	case IO_HOLE: /* the ring has no such operation: finish() asks */
+	case IO_HOLE:  /* the ring has no such operation: finish() asks */
+	case IO_CLONE: /* the pool's */
 		io_uring_prep_nop(sqe);
 		break;
 	}
@@ -202,7 +210,7 @@ static bool reap(struct engine_core *e)
 {
 	struct uring_engine *x = self(e);
 	unsigned left;
-	bool some = false;
+	bool some = x->pooled && disk_pool_reap(&x->pool);
 	struct io_uring_cqe *cqe;
 
 	if (x->n_flight && kernel_calls(x))
@@ -227,6 +235,8 @@ static uint64_t may_sleep(struct engine_core *e)
 {
 	struct uring_engine *x = self(e);
 
+	if (x->pooled && disk_pool_has_done(&x->pool))
+		return 0;
 	if (!x->n_flight && list_empty(&x->pending))
 		return UINT64_MAX;
 	bell_set(x, true);
@@ -256,6 +266,7 @@ static void uring_free(struct engine_core *e)
 	struct uring_engine *x = self(e);
 
 	check(!x->n_flight && list_empty(&x->pending));
+	disk_pool_deinit(&x->pool);
 	io_uring_queue_exit(&x->ring);
 	engine_deinit(e);
 	free(x);
@@ -356,6 +367,8 @@ int uring_engine_new(
 	x->n_flight = 0;
 	x->told = false;
 	x->bell = true;
+	x->pooled = false;
+	disk_pool_init(&x->pool, &x->e.io);
 	list_init(&x->pending);
 	fixed_init(&x->fixed, &x->ring);
 	*ep = &x->e;

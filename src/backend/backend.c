@@ -43,10 +43,10 @@ uint32_t backend_failed_flushes(const struct backend *b)
 	return __atomic_load_n(&b->n_failed_flushes, __ATOMIC_ACQUIRE);
 }
 
-static void drop_cap(struct backend *b, uint32_t cap, const char *what)
+static void drop_cap(struct backend *b, uint32_t cap, const char *what, const char *instead)
 {
 	if (__atomic_fetch_and(&b->info.caps, ~cap, __ATOMIC_RELAXED) & cap)
-		log_info("%s: the system cannot %s here, zeros are written instead", b->path, what);
+		log_info("%s: the system cannot %s here, %s", b->path, what, instead);
 }
 
 /* --- the end --- */
@@ -142,8 +142,8 @@ int backend_look(struct backend *b, struct io *io)
 static void move_on(struct backend_req *r, uint64_t n)
 {
 	r->moved += n;
-	if (r->way == IO_WRITE && r->kind != IO_WRITE)
-		return; /* zeros have no place */
+	if (r->way == IO_CLONE || (r->way == IO_WRITE && r->kind != IO_WRITE))
+		return; /* it has no place; zeros have none either */
 	while (n && n >= r->iov[r->at_iov].iov_len - r->skip) {
 		n -= r->iov[r->at_iov++].iov_len - r->skip;
 		r->skip = 0;
@@ -154,13 +154,22 @@ static void move_on(struct backend_req *r, uint64_t n)
 /* Down one step; false: there is none. */
 static bool way_down(struct backend_req *r)
 {
+	static const char instead[] = "zeros are written instead";
+
 	if (r->way == IO_PUNCH)
-		drop_cap(r->b, BACKEND_PUNCH, "punch holes");
+		drop_cap(r->b, BACKEND_PUNCH, "punch holes", instead);
 	else if (r->way == IO_ZERO)
-		drop_cap(r->b, BACKEND_ZERO, "zero a range");
+		drop_cap(r->b, BACKEND_ZERO, "zero a range", instead);
 	else
 		return false;
 	return true;
+}
+
+/* Another time it would be the same. */
+static bool is_for_good(int64_t res)
+{
+	return res == -EOPNOTSUPP || res == -ENOSYS || res == -EXDEV || res == -EINVAL ||
+	       res == -EPERM;
 }
 
 /* SEEK_DATA finds nothing behind the last data (ENXIO); a system that does not know says EINVAL. */
@@ -221,9 +230,12 @@ static void on_flushed(struct backend_req *r, int64_t res)
 static void on_disk(struct io_disk *d, int64_t res)
 {
 	struct backend_req *r = container_of(d, struct backend_req, disk);
-	bool bytes = d->kind == IO_READ || d->kind == IO_WRITE;
+	bool bytes = d->kind == IO_READ || d->kind == IO_WRITE || d->kind == IO_CLONE;
 	int lost;
 
+	if (d->kind == IO_CLONE && is_for_good(res))
+		drop_cap(r->b, BACKEND_CLONE, "share ranges of files",
+			"copies of them are read and written");
 	if (res == -EOPNOTSUPP && way_down(r)) {
 		piece_next(r);
 	} else if (res < 0 && r->kind == IO_READ) {
@@ -285,6 +297,13 @@ static void piece_of_vectors(struct backend_req *r)
 	r->disk.len = len;
 }
 
+static void piece_of_source(struct backend_req *r)
+{
+	r->disk.from_fd = r->from->ops->source(r->from);
+	r->disk.from_off = r->from_off + r->moved;
+	r->disk.len = MIN(r->disk.len, (uint64_t)MAX_PIECE);
+}
+
 static enum io_disk_kind way_of(const struct backend_req *r)
 {
 	uint32_t caps = backend_caps(r->b);
@@ -334,6 +353,8 @@ static void piece_next(struct backend_req *r)
 		piece_of_zeros(r);
 	else if (r->way == IO_READ || r->way == IO_WRITE)
 		piece_of_vectors(r);
+	else if (r->way == IO_CLONE)
+		piece_of_source(r);
 	count_piece(d);
 	if (r->way == IO_FLUSH)
 		flush_submit(r, on_flushed);
@@ -351,6 +372,7 @@ static void check_request(const struct backend *b, const struct backend_req *r)
 		return;
 	check(r->len && r->off % b->info.align_offset == 0);
 	check(end % b->info.align_offset == 0 || end == b->info.size);
+	check(r->kind != IO_CLONE || r->from_off + r->len <= r->from->info.size);
 	if (r->kind != IO_READ && r->kind != IO_WRITE)
 		return;
 	for (unsigned i = 0; i < r->n_iov; i++) {
@@ -358,6 +380,12 @@ static void check_request(const struct backend *b, const struct backend_req *r)
 		len += r->iov[i].iov_len;
 	}
 	check(len == r->len);
+}
+
+bool backend_can_clone(const struct backend *to, const struct backend *from)
+{
+	return backend_caps(to) & backend_caps(from) & BACKEND_CLONE && from->ops->source &&
+	       !backend_lost(from) && to->opened.dev == from->opened.dev;
 }
 
 void backend_io(struct backend *b, struct io *io, struct backend_req *r)

@@ -6,6 +6,7 @@
  * size, alignment as the backend asked, capability present; and what every backend must keep: one completion.
  * The door splits what is too long for one call, finishes short transfers, makes writes durable on
  * backends that cannot do so by themselves, and where the backend cannot punch or zero it sends zeros.
+ * IO_CLONE lets the system copy, which may share the bytes; a flush makes that durable.
  * IO_DATA and IO_HOLE ask where content lies from `off` on (len means nothing); what cannot tell is all data.
  * A read that the medium fails is looked into: `found` is where the first unit lies that cannot be read.
  * Errors: negative errno of the machine in done(); -EROFS for a write to what may only be read.
@@ -31,6 +32,7 @@ enum backend_cap {
 	BACKEND_FLUSH = 1 << 3,
 	BACKEND_DURABLE = 1 << 4, /* a write can be asked to be durable by itself (O_DSYNC) */
 	BACKEND_ROTATES = 1 << 5, /* a spinning disk, for VPD B1 */
+	BACKEND_CLONE = 1 << 6,   /* a range of another such backend can be copied by the system (IO_CLONE) */
 };
 
 struct backend_info {
@@ -45,6 +47,8 @@ struct backend_req {
 	enum io_disk_kind kind;
 	bool durable;
 	uint64_t off, len;
+	struct backend *from;     /* IO_CLONE: of whose bytes, .. */
+	uint64_t from_off;        /* .. from where on; nobody may write there meanwhile */
 	const struct iovec *iov;  /* borrowed until done */
 	unsigned n_iov;
 	void (*done)(struct backend_req *, int error);
@@ -93,6 +97,7 @@ struct backend_ops {
 	int (*stamp)(struct backend *b, struct backend_stamp *s); /* may be NULL; does not wait */
 	int (*look)(struct backend *b); /* 0, or how it is lost (see above); may be NULL; does not wait */
 	int (*room)(struct backend *b, struct backend_room *r); /* may be NULL; hardly waits */
+	int (*source)(const struct backend *b); /* the descriptor that the system copies from; NULL: it must be read */
 };
 
 struct backend { /* first member of each backend's struct */
@@ -114,6 +119,8 @@ uint32_t backend_caps(const struct backend *b);
 /* backend_failed_flushes - how many so far. What was changed before one that failed, and was not durable by then, may
  * never be: a flush that succeeds later says nothing about it. (Requests that are durable themselves see to that.) */
 uint32_t backend_failed_flushes(const struct backend *b);
+/* backend_can_clone - may IO_CLONE be tried? It may still fail, with nothing or some of it moved: then read and write. */
+bool backend_can_clone(const struct backend *to, const struct backend *from);
 void backend_io(struct backend *b, struct io *io, struct backend_req *r);
 /* backend_lost - 0, or how (see above); from then on it stays so. */
 int backend_lost(const struct backend *b);

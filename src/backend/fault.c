@@ -279,6 +279,7 @@ static unsigned op_of(enum io_disk_kind kind)
 		[IO_PUNCH] = FAULT_UNMAP,
 		[IO_ZERO] = FAULT_UNMAP,
 		[IO_HOLE] = 0,
+		[IO_CLONE] = FAULT_WRITE,
 	};
 
 	return ops[kind];

@@ -6,8 +6,9 @@
  *
  * OP is read, write, unmap, flush, any, or several of them joined by +. An OP is one of the backend, which may
  * differ from the initiator's: a write of part of a page reads, a cached read does not, and a write-back disk
- * writes later. lba is in blocks of the disk; a flush has none and always meets it. The same seed and the same
- * order of pieces meet the same faults. */
+ * writes later. A copy from file to file by the system is a write, and is not done from a disk that misbehaves.
+ * lba is in blocks of the disk; a flush has none and always meets it. The same seed and the same order of pieces
+ * meet the same faults. */
 #pragma once
 
 #include "backend.h"

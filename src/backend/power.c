@@ -324,6 +324,7 @@ int power_new(struct backend **bp, struct backend *inner, const struct fault *f)
 		return -ENOMEM;
 	filter_init(&p->x, &power_ops, inner, f);
 	p->x.b.info.caps |= BACKEND_ZERO | BACKEND_FLUSH;
+	p->x.b.info.caps &= ~(uint32_t)BACKEND_CLONE;
 	p->x.b.info.max_atomic = 0;
 	p->unit = MAX(inner->info.align_offset, (uint32_t)MIN_UNIT);
 	p->n_units = (inner->info.size + p->unit - 1) / p->unit;

@@ -17,7 +17,7 @@ enum { BLOCK = 512, N_BLOCKS = 256, SIZE = BLOCK * N_BLOCKS };
 struct plain {
 	struct backend b;
 	uint8_t disk[SIZE];
-	unsigned n[IO_HOLE + 1];
+	unsigned n[IO_CLONE + 1];
 	bool fail;
 	bool freed;
 	uint64_t now;

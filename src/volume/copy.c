@@ -13,13 +13,14 @@
  * do not allow: there each hole is durable by itself.
  *
  * A copy must not push out what others use. Where the cache of a file has nothing of the source
- * the file system is asked for holes first; the rest is read through, and leaves again, at both
- * ends, when its step is over: a window of one step. */
+ * the file system is asked for holes first, then to copy by itself (clone.c); the rest is read
+ * through, and leaves again, at both ends, when its step is over: a window of one step. */
 #include <errno.h>
 #include <string.h>
 #include "cache.h"
 #include "copywork.h"
 #include "pageio.h"
+#include "writer.h"
 
 static void copy_step(struct vol_work *w);
 
@@ -183,27 +184,84 @@ static void end_before(struct vol_work *w, uint64_t at)
 		c->hi = at;
 }
 
+static void on_cloned(struct vol_work *w, int end)
+{
+	if (end) {
+		w->copy->no_clone = true;
+		copy_read(w);
+	} else {
+		copy_next(w, 0);
+	}
+}
+
+static void copy_clone(struct vol_work *w);
+
+/* What the writer's flush took for its own is as it was. */
+static void on_settled(struct vol_work *w)
+{
+	struct copy *c = w->copy;
+
+	w->pos = c->lo;
+	w->stop = w->op->off + w->op->len;
+	c->settled = true;
+	if (w->error)
+		copy_read(w);
+	else
+		copy_clone(w);
+}
+
+static void copy_clone(struct vol_work *w)
+{
+	struct copy *c = w->copy;
+	enum clone_end r;
+
+	w->committed = on_cloned;
+	r = clone_step(w);
+	if (r == CLONE_UNSETTLED && !c->settled && w->v->writer) {
+		w->resume = on_settled;
+		writer_flush(w, w->first, (w->stop + ARENA_PAGE - 1) / ARENA_PAGE);
+	} else if (r != CLONE_WAITS) {
+		copy_read(w);
+	}
+}
+
+static void ask_where(
+	struct vol_work *w, enum io_disk_kind kind, void (*done)(struct backend_req *, int error))
+{
+	w->flush = (struct backend_req){
+		.kind = kind, .off = copy_source(w, w->copy->lo), .done = done};
+	backend_io(w->copy->from->backend, w->op->io, &w->flush);
+}
+
+/* How far the step is from what the backend found. */
+static uint64_t found_after(const struct vol_work *w, int error)
+{
+	return error ? 0 : w->flush.found - MIN(w->flush.found, copy_source(w, w->copy->lo));
+}
+
+static void on_hole(struct backend_req *r, int error)
+{
+	struct vol_work *w = container_of(r, struct vol_work, flush);
+
+	end_before(w, w->copy->lo + found_after(w, error));
+	end_before(w, w->copy->hi);
+	copy_clone(w);
+}
+
 static void on_data(struct backend_req *r, int error)
 {
 	struct vol_work *w = container_of(r, struct vol_work, flush);
 	struct copy *c = w->copy;
-	uint64_t hole = error ? 0 : r->found - MIN(r->found, copy_source(w, c->lo));
+	uint64_t hole = found_after(w, error);
 
 	/* Whoever writes there now does so beside us. */
 	end_before(w, c->lo + hole);
 	if (hole >= c->hi - c->lo)
 		copy_commit(w, NULL);
+	else if (clone_may(w))
+		ask_where(w, IO_HOLE, on_hole);
 	else
 		copy_read(w);
-}
-
-static void ask_for_data(struct vol_work *w)
-{
-	struct copy *c = w->copy;
-
-	w->flush = (struct backend_req){
-		.kind = IO_DATA, .off = copy_source(w, c->lo), .done = on_data};
-	backend_io(c->from->backend, w->op->io, &w->flush);
 }
 
 /* run_cold - pages of the source that begin the step and are not in the cache; when there are none that count,
@@ -269,7 +327,7 @@ static void copy_step(struct vol_work *w)
 		c->lo = MAX(c->lo, round_up(c->hi, ARENA_PAGE) - most);
 	look(w);
 	if (c->cold && !c->backward)
-		ask_for_data(w);
+		ask_where(w, IO_DATA, on_data);
 	else
 		copy_read(w);
 }

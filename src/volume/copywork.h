@@ -19,12 +19,24 @@ struct copy {
 	bool backward;     /* from the end, since the source would be overwritten before it is read */
 	bool cold;         /* nothing of the step's source is in the cache */
 	bool loose;        /* something is durable by a flush only */
+	bool no_clone;     /* it was tried, and failed */
+	bool settled;      /* what was dirty in the destination has been flushed */
 };
 
 static inline uint64_t copy_source(const struct vol_work *w, uint64_t at)
 {
 	return at - w->op->off + w->copy->from_off;
 }
+
+/* clone_may - can the present step, as far as it consists of whole pages, be tried? clone_step - it is: w->committed()
+ * when it has ended, with an error maybe, in which case the step must go another way. */
+enum clone_end {
+	CLONE_WAITS,
+	CLONE_UNSETTLED, /* something is dirty or under way in the destination */
+	CLONE_NOT,
+};
+bool clone_may(const struct vol_work *w);
+enum clone_end clone_step(struct vol_work *w);
 
 /* copy_pages - the step's pages become w's fresh ones: shared, PAGE_ZERO, or fresh with the bytes copied;
  * w->first and w->n are set. iov holds the source's bytes; NULL: zeros. 0, VOL_FULL, -ENOMEM. */

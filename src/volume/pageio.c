@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <string.h>
 #include "cache.h"
+#include "copywork.h"
+#include "counter.h"
 #include "log.h"
 #include "writer.h"
 
@@ -132,7 +134,12 @@ static void mark_fly(struct page_rec *r, struct page_ver *ver, struct list *laun
 {
 	r->flying = ver;
 	r->counts = ver->w->lasts || entry_is_unclean(r->shown) || overtakes(r, ver);
-	r->busy = ver->page != PAGE_ZERO ? PAGE_WRITE : ver->w->unmap ? PAGE_PUNCH : PAGE_ZEROING;
+	if (ver->page == PAGE_NONE)
+		r->busy = PAGE_CLONE;
+	else if (ver->page != PAGE_ZERO)
+		r->busy = PAGE_WRITE;
+	else
+		r->busy = ver->w->unmap ? PAGE_PUNCH : PAGE_ZEROING;
 	list_push_back(launch, &r->launch);
 }
 
@@ -207,7 +214,7 @@ void pageio_attach(struct vol_work *w, struct list *launch)
 		/* What nobody else has seen has one reference. */
 		ver->shared =
 			w->shares && ver->page < PAGE_ZERO && arena_refs(v->arena, ver->page) > 1;
-		if (w->constant && ver->page != PAGE_ZERO)
+		if (w->constant && ver->page < PAGE_ZERO)
 			arena_ref(v->arena, ver->page, 1);
 		n_owed += list_empty(&r->vers) ? 1 : 2;
 		list_push_back(&r->vers, &ver->link);
@@ -247,10 +254,10 @@ static void show_page(struct vol_work *w, struct page_rec *r, bool failed, struc
 		dirty_drop(v, r->shown);
 	if (entry_is_page(r->shown))
 		a->give[a->n_give++] = entry_page(r->shown);
-	if (failed || w->constant || w->passes || ver->page == PAGE_ZERO || !note(v, ver, r->at)) {
+	if (failed || w->constant || w->passes || ver->page >= PAGE_ZERO || !note(v, ver, r->at)) {
 		/* What the disk holds; a pattern page would have too many owners. */
 		r->shown = ENTRY_HOME;
-		if (ver->page != PAGE_ZERO)
+		if (ver->page < PAGE_ZERO)
 			a->give[a->n_give++] = ver->page;
 	} else {
 		r->shown = entry_clean(ver->page);
@@ -273,7 +280,7 @@ static void show(struct vol_work *w, struct after *a)
 		show_page(w, entry_rec(map_get(&v->map, w->first + i)), failed, a);
 	map_unlock(&v->map, w->first, w->n);
 	after_give(a);
-	if (w->zeros || (w->constant && w->pattern == PAGE_ZERO))
+	if (w->zeros || (w->constant && w->pattern >= PAGE_ZERO))
 		sync_loosen(v);
 	sync_end(w, &a->home);
 	list_push_back(&a->home, &w->link);
@@ -324,6 +331,8 @@ static void page_end(struct page_rec *r, const struct outcome *o, struct after *
 	} else if (was == PAGE_BACK) {
 		r->shown = back_end(a->v->writer, r, o->error);
 		a->give[a->n_give++] = r->fill;
+	} else if (was == PAGE_LENT) {
+		wake_waits(r, NULL, a);
 	} else {
 		write_end(r, o->error, a);
 	}
@@ -364,7 +373,8 @@ static void extent_end(
 	for (uint32_t i = 0; i < n; i++)
 		page_end(entry_rec(map_get(&v->map, first + i)), o, &a);
 	map_unlock(&v->map, first, n);
-	if (o->error && (o->busy != PAGE_FILL || a.missed))
+	/* What cannot be cloned goes another way. */
+	if (o->error && o->busy != PAGE_CLONE && (o->busy != PAGE_FILL || a.missed))
 		log_failure(v, first, n, o);
 	after_give(&a);
 	pageio_launch(v, io, &a.launch);
@@ -376,6 +386,33 @@ static void extent_end(
 	after_home(&a);
 }
 
+/* --- pages that the system copies from --- */
+
+/* Where all are lent there is one more extent under way, though it has no request of its own. */
+bool pageio_lend(struct volume *v, uint64_t first, uint32_t n)
+{
+	bool idle = !freelist_reserve(FREE_REC, n);
+
+	map_lock(&v->map, first, n);
+	for (uint32_t i = 0; idle && i < n; i++)
+		idle = map_get(&v->map, first + i) == ENTRY_HOME;
+	for (uint32_t i = 0; idle && i < n; i++)
+		page_rec_get(v, first + i)->busy = PAGE_LENT;
+	map_unlock(&v->map, first, n);
+	if (!idle)
+		return false;
+	cache_hold(v->cache);
+	__atomic_add_fetch(&v->n_extents, 1, __ATOMIC_RELAXED);
+	return true;
+}
+
+void pageio_lent(struct volume *v, struct io *io, uint64_t first, uint32_t n)
+{
+	static const struct outcome well = {0, VOL_NOWHERE, PAGE_LENT};
+
+	extent_end(v, io, first, n, &well);
+}
+
 static void on_extent(struct backend_req *req, int error)
 {
 	struct extent *x = container_of(req, struct extent, req);
@@ -384,11 +421,17 @@ static void on_extent(struct backend_req *req, int error)
 	uint64_t first = x->first;
 	uint32_t n = x->n;
 	struct outcome o = {error, x->busy == PAGE_FILL ? req->found : VOL_NOWHERE, x->busy};
-	bool back = x->busy == PAGE_BACK;
+	bool back = x->busy == PAGE_BACK, clone = x->busy == PAGE_CLONE;
+	struct volume *lender = x->lender;
+	uint64_t lent = x->lent;
 
 	if (x->busy != PAGE_FILL)
 		stamp_end(v);
+	if (clone && !error)
+		count(CTR_CLONED_BYTES, req->len);
 	freelist_put(FREE_EXTENT, x);
+	if (clone)
+		pageio_lent(lender, io, lent, n);
 	if (back)
 		writer_ended(v->writer, error);
 	extent_end(v, io, first, n, &o);
@@ -429,6 +472,14 @@ static bool extent_add(struct extent *x, const struct page_rec *r)
 	return true;
 }
 
+static void clone_begin(struct extent *x, const struct vol_work *w)
+{
+	x->lender = w->copy->from;
+	x->lent = copy_source(w, x->first * ARENA_PAGE) / ARENA_PAGE;
+	x->req.from = x->lender->backend;
+	x->req.from_off = x->lent * ARENA_PAGE;
+}
+
 static void extent_begin(struct extent *x, struct volume *v, struct io *io, struct page_rec *r)
 {
 	x->v = v;
@@ -438,6 +489,10 @@ static void extent_begin(struct extent *x, struct volume *v, struct io *io, stru
 	x->busy = r->busy;
 	x->counts = false;
 	x->req = (struct backend_req){.iov = x->iov, .done = on_extent};
+	x->lender = NULL;
+	x->lent = 0;
+	if (x->busy == PAGE_CLONE)
+		clone_begin(x, r->flying->w);
 }
 
 static void extent_send(struct extent *x)
@@ -448,6 +503,7 @@ static void extent_send(struct extent *x)
 		[PAGE_ZEROING] = IO_ZERO,
 		[PAGE_PUNCH] = IO_PUNCH,
 		[PAGE_BACK] = IO_WRITE,
+		[PAGE_CLONE] = IO_CLONE,
 	};
 	struct backend_req *req = &x->req;
 	uint64_t end = MIN((x->first + x->n) * ARENA_PAGE, x->v->size);

@@ -24,7 +24,7 @@
 struct page_ver {
 	struct list link; /* in page_rec.vers */
 	struct vol_work *w;
-	uint32_t page; /* a reference; PAGE_ZERO */
+	uint32_t page; /* a reference; PAGE_ZERO; PAGE_NONE: what the backend has by then */
 	bool durable;  /* or failed, which the work knows */
 	bool shared;   /* the page may be in another entry too */
 };
@@ -35,7 +35,16 @@ struct page_wait {
 	uint32_t *pin; /* gets the page with a reference, when there is one */
 };
 
-enum page_busy { PAGE_IDLE, PAGE_FILL, PAGE_WRITE, PAGE_ZEROING, PAGE_PUNCH, PAGE_BACK };
+enum page_busy {
+	PAGE_IDLE,
+	PAGE_FILL,
+	PAGE_WRITE,
+	PAGE_ZEROING,
+	PAGE_PUNCH,
+	PAGE_BACK,
+	PAGE_CLONE, /* the system copies to it */
+	PAGE_LENT,  /* .. and from it; no request of its own */
+};
 
 struct page_rec {
 	uint64_t at;
@@ -60,6 +69,8 @@ struct extent {
 	uint32_t n;
 	enum page_busy busy;
 	bool counts;
+	struct volume *lender; /* PAGE_CLONE: whose pages are lent, .. */
+	uint64_t lent;         /* .. from which on */
 	struct iovec iov[EXTENT_IOV];
 };
 
@@ -84,6 +95,11 @@ static inline uint32_t entry_newest(const struct volume *v, entry_t e)
 int pageio_reserve(const struct vol_work *w); /* -ENOMEM */
 void pageio_attach(struct vol_work *w, struct list *launch);
 void pageio_launch(struct volume *v, struct io *io, struct list *launch);
+
+/* pageio_lend - nobody writes to these pages, which only the backend has, until pageio_lent(). False: some are elsewhere, or
+ * busy. */
+bool pageio_lend(struct volume *v, uint64_t first, uint32_t n);
+void pageio_lent(struct volume *v, struct io *io, uint64_t first, uint32_t n);
 
 /* pageio_fetch - bring in what w lacks, for its pins (a read) or its bases (a commit).
  * FETCH_AGAIN: look again now. FETCH_WAITS: w->resume comes. VOL_FULL, -errno: it cannot be had. */

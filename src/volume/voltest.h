@@ -84,7 +84,7 @@ struct fake {
 	uint8_t *disk;
 	struct backend_req *pending[FAKE_MAX];
 	unsigned n_pending;
-	unsigned n_count[IO_HOLE + 1]; /* requests seen, by kind */
+	unsigned n_count[IO_CLONE + 1]; /* requests seen, by kind */
 	int fail_next;		       /* error of the next request to end */
 	uint64_t bad;		       /* a byte that cannot be read; 0: none */
 	bool shared;		       /* several may be in flight for a page: not checked */
@@ -127,6 +127,10 @@ static inline void fake_end(struct fake *f, unsigned i)
 		fill_iov(r->disk.iov, r->disk.n_iov, at);
 	} else if (r->disk.kind == IO_WRITE) {
 		check(copy_iov(at, r->disk.iov, r->disk.n_iov) == r->disk.len);
+	} else if (r->disk.kind == IO_CLONE) {
+		memcpy(at, container_of(r->from, struct fake, b)->disk + r->disk.from_off,
+			r->disk.len);
+		res = (int64_t)r->disk.len;
 	} else if (r->disk.kind != IO_FLUSH) {
 		memset(at, 0, r->disk.len);
 	}
@@ -149,8 +153,13 @@ static inline struct backend *fake_free(struct backend *b)
 	return NULL;
 }
 
+static inline int fake_source(const struct backend *b)
+{
+	return 0;
+}
+
 static const struct backend_ops fake_ops = {
-	.name = "fake", .submit = fake_submit, .free = fake_free};
+	.name = "fake", .submit = fake_submit, .free = fake_free, .source = fake_source};
 
 static inline struct fake *fake_new(uint64_t size)
 {

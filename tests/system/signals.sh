@@ -4,7 +4,7 @@
 need qemu-io iscsi-perf
 TICKS=$(getconf CLK_TCK)
 
-COUNTERS="placed_bytes copied_bytes{merge} copied_bytes{tail} copied_bytes{guess} copied_bytes{copy} shared_bytes receive_calls send_calls
+COUNTERS="placed_bytes copied_bytes{merge} copied_bytes{tail} copied_bytes{guess} copied_bytes{copy} shared_bytes cloned_bytes receive_calls send_calls
 	received_bytes sent_bytes wrong_guesses commands r2ts drained_bytes refused_pdus{tag_foreign}
 	refused_pdus{tag_stale} refused_pdus{offset} refused_pdus{overrun} refused_pdus{datasn}"
 

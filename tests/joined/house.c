@@ -37,8 +37,15 @@ static struct backend *sim_backend_free(struct backend *b)
 	return NULL;
 }
 
-static const struct backend_ops sim_backend_ops = {
-	.name = "sim", .submit = sim_backend_submit, .free = sim_backend_free};
+static int sim_backend_source(const struct backend *b)
+{
+	return container_of(b, struct sim_backend, b)->disk;
+}
+
+static const struct backend_ops sim_backend_ops = {.name = "sim",
+	.submit = sim_backend_submit,
+	.free = sim_backend_free,
+	.source = sim_backend_source};
 
 static int house_open_backend(void *ctx, const char *path, struct backend **bp)
 {
@@ -168,7 +175,7 @@ void house_open(struct house *h, const struct house_params *p)
 		h->disk = sim_disk_new(h->sim, p->file);
 		check(h->disk >= 0);
 		h->disk_caps = BACKEND_WRITE | BACKEND_PUNCH | BACKEND_ZERO | BACKEND_FLUSH |
-			       (p->no_dsync ? 0 : BACKEND_DURABLE);
+			       BACKEND_CLONE | (p->no_dsync ? 0 : BACKEND_DURABLE);
 	}
 	mortal = h;
 	ledger_crash_point = before_publish;

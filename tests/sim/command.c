@@ -178,10 +178,12 @@ static void send_copy(struct player *p, struct player_task *t, struct peer_cmd *
 	struct model *to = model_of(p, t), *source = &p->g->models[from];
 	uint32_t lba;
 
-	if (!draw(p, 3)) {
+	if (draw(p, 3) < (to->n_blocks > 1000 ? 2 : 1)) {
 		t->n = 1 + draw(p, PLAYER_COPY_BLOCKS);
 		t->n = MIN(t->n, to->n_blocks);
 		t->lba = draw(p, to->n_blocks - t->n + 1);
+		if (draw(p, 4)) /* pages: what the disk can do by itself */
+			t->lba = t->lba / 8 * 8;
 	}
 	lba = copy_from(p, t, from);
 	t->lun = draw(p, 2) ? t->at : from;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "check.h"
+#include "counter.h"
 
 enum {
 	RUSH = 64,
@@ -86,6 +87,26 @@ static void learn_names(struct game *g)
 	house_calm(g->h, second_ns);
 }
 
+/* fill - a disk that does not fit into the cache has something to be read, and to be copied without being read. */
+static void fill(struct game *g, unsigned lun)
+{
+	struct model *m = &g->models[lun];
+	struct peer *p = visitor(g);
+	static uint8_t buf[PLAYER_BLOCKS * MODEL_BLOCK];
+
+	p->lun = (uint64_t)lun << 48;
+	peer_settle(p);
+	for (uint32_t i = 0; i < m->n_blocks; i += PLAYER_BLOCKS) {
+		uint32_t n = MIN(PLAYER_BLOCKS, m->n_blocks - i);
+		uint32_t number = model_begin(m, i, n, buf);
+
+		peer_write(p, i, n, buf);
+		model_sure(m, number, g->durable[lun]);
+	}
+	peer_logout(p);
+	house_calm(g->h, second_ns);
+}
+
 static void game_open(struct game *g, struct house *h, uint64_t seed)
 {
 	static const uint32_t pieces[] = {0, 40, 500, 5000, 65536};
@@ -115,8 +136,10 @@ static void game_open(struct game *g, struct house *h, uint64_t seed)
 		crowded ? 4000 : 8 + (uint32_t)sim_random(h->sim, seed % 2 ? 400 : 30),
 		seed % 7 == 6 || p.no_dsync);
 	model_join(&g->models[1], &g->models[0]);
-	disk_fails(g, true);
 	learn_names(g);
+	if (crowded)
+		fill(g, 1);
+	disk_fails(g, true);
 	g->n_players = 2 + (unsigned)sim_random(h->sim, 3);
 	for (unsigned i = 0; i < g->n_players; i++) {
 		g->players[i].g = g;
@@ -329,7 +352,7 @@ uint64_t game_play(const struct game_params *p, uint64_t events[N_EVENTS])
 {
 	static struct game g;
 	struct house h;
-	uint64_t hash;
+	uint64_t hash, cloned = counter_sum(CTR_CLONED_BYTES);
 
 	told = p->told;
 	step_now = 0;
@@ -344,6 +367,7 @@ uint64_t game_play(const struct game_params *p, uint64_t events[N_EVENTS])
 	EXPECT(g.n[EV_GOOD] > p->n_steps / 250, "only %lu commands were good", g.n[EV_GOOD]);
 	g.n[EV_FAILED_IO] =
 		sim_disk_failed(h.sim, h.disk, IO_READ) + sim_disk_failed(h.sim, h.disk, IO_WRITE);
+	g.n[EV_CLONED] = (counter_sum(CTR_CLONED_BYTES) - cloned) / 4096;
 	g.n[EV_FAILED_FLUSHES] = sim_disk_failed(h.sim, h.disk, IO_FLUSH);
 	for (unsigned i = 0; i < g.n_luns; i++) {
 		g.n[EV_CHECKED] += g.models[i].n_checked;

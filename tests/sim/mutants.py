@@ -47,6 +47,10 @@ MUTANTS = [
      "\t\t\t\tarena_ref(w->v->arena, page, 1);\n", ""),
     ("copy-forward-over-its-own-source", "src/volume/copy.c",
      "overlaps(op, from, from_off) && from_off < op->off;", "false;"),
+    ("clone-acknowledged-without-a-flush", "src/volume/clone.c",
+     "\tw->copy->loose = true;\n", ""),
+    ("clone-over-what-is-in-memory-only", "src/volume/clone.c",
+     " || entry_is_unclean(e))", ")"),
     # write-back
     ("zeros-replace-what-is-in-memory-only", "src/volume/pageio.c",
      "entry_is_unclean(r->shown) || overtakes(r, ver)", "overtakes(r, ver)"),

@@ -176,6 +176,8 @@ static int flip_ram(struct vol_work *w)
 			arena_ref(w->v->arena, page, 1);
 		map_set(m, w->first + i, page == PAGE_ZERO ? ENTRY_HOME : entry_clean(page));
 	}
+	if (!r)
+		work_changed(w);
 	if (!r && (w->constant || w->zeros)) {
 		map_trim(m, w->first);
 		map_trim(m, w->first + w->n - 1);
@@ -226,6 +228,8 @@ static int flip_back(struct vol_work *w, struct list *launch)
 	r = flip_check(w);
 	if (!r)
 		r = dirty_commit(w, old) ? COMMIT_DIRTY : 0;
+	if (r == COMMIT_DIRTY)
+		work_changed(w);
 	map_unlock(m, w->first, w->n);
 	if (!r)
 		return flip_file(w, launch);
@@ -395,6 +399,8 @@ static void commit_page(struct vol_op *op, struct landing *l)
 	if (op->gen == volume_gen(op->v)) {
 		old = entry_newest(op->v, map_get(m, at));
 		map_set(m, at, entry_clean(fresh));
+		if (unlikely(is_watched(op->v)))
+			volume_changed(op->v, op->off, op->len, NULL);
 	} else {
 		r = VOL_STALE;
 	}

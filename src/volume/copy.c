@@ -115,9 +115,14 @@ static void copy_next(struct vol_work *w, int end)
 }
 
 /* --- a step: the source's bytes are here --- */
+static bool source_changed(const struct vol_work *w)
+{
+	return w->op->watch && watch_changed(w->op->watch);
+}
+
 static void copy_commit(struct vol_work *w, const struct iovec *iov)
 {
-	int r = copy_pages(w, iov);
+	int r = source_changed(w) ? VOL_CHANGED : copy_pages(w, iov);
 
 	volume_unpin(&w->sub);
 	if (r == VOL_FULL) {
@@ -186,7 +191,9 @@ static void end_before(struct vol_work *w, uint64_t at)
 
 static void on_cloned(struct vol_work *w, int end)
 {
-	if (end) {
+	if (source_changed(w)) {
+		copy_done(w, VOL_CHANGED);
+	} else if (end) {
 		w->copy->no_clone = true;
 		copy_read(w);
 	} else {

@@ -278,6 +278,7 @@ static void show(struct vol_work *w, struct after *a)
 	map_lock(&v->map, w->first, w->n);
 	for (uint32_t i = 0; i < w->n; i++)
 		show_page(w, entry_rec(map_get(&v->map, w->first + i)), failed, a);
+	work_changed(w);
 	map_unlock(&v->map, w->first, w->n);
 	after_give(a);
 	if (w->zeros || (w->constant && w->pattern >= PAGE_ZERO))

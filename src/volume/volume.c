@@ -40,6 +40,8 @@ int volume_new(struct volume **vp, const struct volume_params *p)
 	v->base = arena_base(p->arena);
 	sync_init(&v->sync);
 	pthread_mutex_init(&v->ahead.lock, NULL);
+	pthread_mutex_init(&v->watch_lock, NULL);
+	list_init(&v->watches);
 	if (p->backend)
 		r = cache_get(&v->cache, p->arena);
 	if (!r && v->cache)
@@ -99,6 +101,8 @@ struct volume *volume_free(struct volume *v)
 		arena_free(v->arena);
 	}
 	sync_deinit(&v->sync);
+	check(list_empty(&v->watches));
+	pthread_mutex_destroy(&v->watch_lock);
 	pthread_mutex_destroy(&v->ahead.lock);
 	map_deinit(&v->map);
 	free(v->name);

@@ -27,11 +27,13 @@
 #include "list.h"
 
 struct volume;
+struct watch;
 
 enum vol_end {
 	VOL_FULL = 1,   /* no pages now */
 	VOL_STALE,      /* the generation moved on (reset): nothing was committed */
 	VOL_MISCOMPARE, /* volume_update(): the build function found a difference */
+	VOL_CHANGED,    /* volume_copy(): the source is not what it was (op->watch) */
 };
 #define VOL_NOWHERE UINT64_MAX
 
@@ -133,6 +135,9 @@ struct vol_op {
 	uint32_t gen;      /* volume_gen() at prepare: commits check it under the locks */
 	bool durable;      /* FUA, or a mode that asks for it */
 	bool once;         /* volume_read(): nobody will want it again soon, so the cache need not remember it */
+
+	struct watch *watch; /* volume_copy(): what is read must not have changed since (watch.h); NULL: it may. Borrowed .. */
+	bool own;          /* .. and what this operation writes is no change */
 
 	/* results */
 	struct iovec *iov; /* volume_read(): the bytes, until volume_unpin() */

@@ -11,6 +11,7 @@
 #include "freelist.h"
 #include "map.h"
 #include "volume.h"
+#include "watch.h"
 
 struct cache;
 struct writer;
@@ -49,6 +50,9 @@ struct volume {
 	uint64_t size, n_pages;
 	uint32_t block;
 	uint32_t gen; /* atomic */
+	uint32_t n_watches; /* atomic */
+	struct list watches;
+	pthread_mutex_t watch_lock; /* innermost */
 	char *name;
 	struct vol_sync sync;
 	struct ahead ahead;
@@ -189,6 +193,21 @@ static inline void give_page(struct give *g, uint32_t page)
 		g->run.n_pages++;
 	else
 		give_run(g, page);
+}
+
+static inline bool is_watched(const struct volume *v)
+{
+	return __atomic_load_n(&v->n_watches, __ATOMIC_SEQ_CST);
+}
+
+/* work_changed - w's pages are seen now; under the locks of its range. */
+static inline void work_changed(const struct vol_work *w)
+{
+	uint64_t off = MAX(w->first * ARENA_PAGE, w->op->off);
+	uint64_t end = MIN((w->first + w->n) * ARENA_PAGE, w->op->off + w->op->len);
+
+	if (unlikely(is_watched(w->v)))
+		volume_changed(w->v, off, end - off, w->op->own ? w->op->watch : NULL);
 }
 
 /* --- commit.c --- */

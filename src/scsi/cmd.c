@@ -92,6 +92,8 @@ struct vol_op *cmd_op(
 	b->op.gen = c->lun_gen;
 	b->op.durable = false;
 	b->op.bad = VOL_NOWHERE;
+	b->op.watch = NULL;
+	b->op.own = false;
 	b->busy = true;
 	return &b->op;
 }

@@ -16,6 +16,7 @@ static void job_step(struct copy_job *j);
 void job_free(struct copy_job *j)
 {
 	list_remove(&j->link);
+	watch_put(j->watch);
 	free(j->token);
 	free(j);
 }
@@ -149,6 +150,10 @@ static void job_end(struct copy_job *j, enum copy_status status)
 	struct scsi_cmd *c = j->waiter, *aborter = j->aborter;
 
 	j->status = status;
+	if (j->own && j->watch)
+		volume_changed(j->extents[0].destination->volume, j->extents[0].off,
+			j->extents[0].len, NULL);
+	j->watch = watch_put(j->watch);
 	count_units(j, -1);
 	j->waiter = j->aborter = NULL;
 	if (c)
@@ -177,6 +182,8 @@ static enum sense why_it_failed(const struct copy_job *j, int end)
 {
 	const struct copy_extent *e = &j->extents[j->at];
 
+	if (end == VOL_CHANGED)
+		return SENSE_TOKEN_REVOKED;
 	log_warn("lun %u: copy: %s", e->destination->lun,
 		end > 0 ? "the unit was reset, or has no memory" : strerrordesc_np(-end));
 	if (j->op.source || e->destination != j->lu || end >= 0)
@@ -214,17 +221,27 @@ static void on_piece(struct vol_op *op, int end)
 	io_post(j->io, &j->next);
 }
 
+/* Pieces would write what later ones read. */
+static bool is_one_piece(const struct copy_extent *e)
+{
+	return e->source && e->source->volume == e->destination->volume &&
+	       e->source_off < e->off + e->len && e->off < e->source_off + e->len;
+}
+
 static void job_piece(struct copy_job *j)
 {
 	struct copy_extent *e = &j->extents[j->at];
+	uint64_t most = is_one_piece(e) ? e->len : COPY_PIECE;
 
 	j->op = (struct vol_op){
 		.v = e->destination->volume,
 		.io = j->io,
 		.done = on_piece,
 		.off = e->off + j->done,
-		.len = MIN(e->len - j->done, COPY_PIECE),
+		.len = MIN(e->len - j->done, most),
 		.gen = e->gen,
+		.watch = e->source ? j->watch : NULL,
+		.own = j->own,
 	};
 	j->busy = true;
 	if (e->source)

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "body.h"
+#include "watch.h"
 
 enum {
 	COPY_JOBS = 32,          /* ended ones that a nexus is told of */
@@ -53,6 +54,9 @@ struct copy_job {
 	struct sense_data bad; /* why it failed */
 	bool partly;           /* the token had not all that was asked for */
 	uint8_t *token;        /* that POPULATE TOKEN made; NULL: none */
+
+	struct watch *watch;   /* of what a token stands for; NULL: nothing that could change */
+	bool own;              /* what it writes is no change until it has ended */
 
 	struct io *io;
 	struct scsi_cmd *waiter, *aborter;

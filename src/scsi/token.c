@@ -45,6 +45,7 @@ static void token_free(struct token *t)
 {
 	list_remove(&t->link);
 	n_tokens--;
+	watch_put(t->content.watch);
 	free(t);
 }
 
@@ -62,13 +63,23 @@ static void token_write(struct io *io, struct token *t)
 {
 	uint8_t *p = t->bytes;
 
-	put_be32(p + AT_TYPE, ROD_UPON_REFERENCE);
+	put_be32(p + AT_TYPE,
+		t->content.upon_reference ? ROD_UPON_REFERENCE : ROD_CHANGE_VULNERABLE);
 	put_be16(p + AT_LENGTH, BODY_LEN);
 	put_be64(p + AT_ID, t->id);
 	put_creator(p + AT_CREATOR, t->content.lu);
 	put_be64(p + AT_BYTES + 8, t->content.len);
 	put_be32(p + AT_BLOCK, t->content.lu->block);
 	io_random(io, p + AT_RANDOM, RANDOM_LEN);
+}
+
+static struct watch *watch_content(const struct token_content *content)
+{
+	struct watch_range ranges[TOKEN_RANGES];
+
+	for (unsigned i = 0; i < content->n; i++)
+		ranges[i] = (struct watch_range){content->ranges[i].off, content->ranges[i].len};
+	return volume_watch(content->lu->volume, ranges, content->n);
 }
 
 bool token_new(struct io *io, const struct token_content *content, uint32_t idle_s, uint8_t *p)
@@ -80,6 +91,11 @@ bool token_new(struct io *io, const struct token_content *content, uint32_t idle
 		return false;
 	list_init(&t->link);
 	t->content = *content;
+	t->content.watch = content->upon_reference ? NULL : watch_content(content);
+	if (!content->upon_reference && !t->content.watch) {
+		free(t);
+		return false;
+	}
 	t->host = content->lu->host;
 	t->idle_ns = (idle_s ? idle_s : (uint32_t)TOKEN_IDLE_DEFAULT_S) * second;
 	t->idle_ends_ns = io_now(io) + t->idle_ns;
@@ -120,6 +136,8 @@ static enum sense use(struct token *t, const struct lu *near, const uint8_t *p, 
 		return SENSE_TOKEN_CORRUPT;
 	if (now >= t->ends_ns || now >= t->idle_ends_ns)
 		token_end(t, SENSE_TOKEN_EXPIRED);
+	if (t->content.watch && watch_changed(t->content.watch))
+		token_end(t, SENSE_TOKEN_REVOKED);
 	return t->ended;
 }
 
@@ -135,13 +153,14 @@ enum sense token_use(
 		*content = (struct token_content){.len = UINT64_MAX};
 		return SENSE_NONE;
 	}
-	if (get_be32(p) != ROD_UPON_REFERENCE)
+	if (get_be32(p) != ROD_UPON_REFERENCE && get_be32(p) != ROD_CHANGE_VULNERABLE)
 		return SENSE_TOKEN_UNSUPPORTED;
 	pthread_mutex_lock(&lock);
 	t = find(p);
 	why = use(t, near, p, io_now(io));
 	if (why == SENSE_NONE) {
 		*content = t->content;
+		watch_get(content->watch);
 		t->idle_ends_ns = io_now(io) + t->idle_ns;
 		atomic_fetch_add(&content->lu->n_copies, 1);
 	}
@@ -151,6 +170,7 @@ enum sense token_use(
 
 void token_used(const struct token_content *content)
 {
+	watch_put(content->watch);
 	if (content->lu)
 		atomic_fetch_sub(&content->lu->n_copies, 1);
 }

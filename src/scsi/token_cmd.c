@@ -106,14 +106,27 @@ static bool read_ranges(struct scsi_cmd *c, struct token_content *t)
 
 /* --- POPULATE TOKEN --- */
 
-static bool check_populate(struct scsi_cmd *c)
+static bool is_known_type(uint32_t type)
+{
+	static const uint32_t types[] = {ROD_DEFAULT, ROD_UPON_REFERENCE, ROD_POINT_IN_TIME,
+		ROD_CHANGE_VULNERABLE, ROD_ANY_POINT_IN_TIME};
+
+	for (unsigned i = 0; i < ARRAY_LEN(types); i++)
+		if (types[i] == type)
+			return true;
+	return false;
+}
+
+/* Without RTV, or where it asks for any, it is of the type that holds what it promises at least cost. */
+static bool check_populate(struct scsi_cmd *c, struct token_content *t)
 {
 	const uint8_t *p = c->body->data;
-	uint32_t type = get_be32(p + AT_TYPE);
+	uint32_t type = p[2] & RTV ? get_be32(p + AT_TYPE) : ROD_DEFAULT;
 
+	t->upon_reference = type == ROD_UPON_REFERENCE;
 	if (get_be32(p + AT_IDLE) > TOKEN_IDLE_MAX_S)
 		sense_list(c, AT_IDLE, -1);
-	else if (p[2] & RTV && type != ROD_DEFAULT && type != ROD_UPON_REFERENCE)
+	else if (!is_known_type(type))
 		sense_list(c, AT_TYPE, -1);
 	else
 		return true;
@@ -143,7 +156,7 @@ void populate_execute(struct scsi_cmd *c)
 {
 	struct token_content t;
 
-	if (c->out_full && read_ranges(c, &t) && check_populate(c) &&
+	if (c->out_full && read_ranges(c, &t) && check_populate(c, &t) &&
 		job_may_begin(c, get_be32(c->cdb + 6), true))
 		populate(c, &t);
 	else
@@ -216,6 +229,8 @@ static void write_token(
 	j->listed = j->held = true;
 	j->n_segments = (uint16_t)to->n;
 	add_extents(j, to, from, skip);
+	j->watch = watch_get(from->watch);
+	j->own = j->n_extents == 1;
 	if (p[2] & DEL_TKN && from->lu)
 		token_delete(p + AT_TOKEN);
 	job_begin(j, p[2] & IMMED);

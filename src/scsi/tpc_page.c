@@ -90,7 +90,8 @@ static uint32_t rod_types(const struct lu *l, uint8_t *p)
 		uint8_t flags; /* TOKEN_IN: to be written from; TOKEN_OUT: to be made */
 		uint16_t preference;
 	} types[] = {
-		{ROD_UPON_REFERENCE, 0x03, 0x0001},
+		{ROD_UPON_REFERENCE, 0x03, 0x0000},
+		{ROD_CHANGE_VULNERABLE, 0x03, 0x0001},
 		{ROD_ZERO, 0x02, 0x0000},
 	};
 

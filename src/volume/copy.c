@@ -377,7 +377,7 @@ void volume_copy(struct vol_op *op, struct volume *from, uint64_t from_off)
 		work_done(w, -EROFS);
 		return;
 	}
-	w->sub.work = NULL;
+	w->sub = (struct vol_op){.work = NULL}; /* nothing is pinned */
 	w->lasts = overlaps(op, from, from_off);
 	w->n_failed = op->v->backend ? backend_failed_flushes(op->v->backend) : 0;
 	w->n_again = 0;

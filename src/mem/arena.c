@@ -38,7 +38,7 @@ static int map_memory(struct arena *a)
 	/* Advice only: a kernel without it keeps its own ways. */
 	(void)madvise(at, len, a->kind == ARENA_FILE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	(void)madvise(at, len, MADV_DONTDUMP);
-	return 0;
+	return a->kind == ARENA_RAM ? huge_init(&a->huge, at, a->n_pages) : 0;
 }
 
 static int open_memory(struct arena *a)
@@ -68,6 +68,7 @@ static void release(struct arena *a)
 		munmap(a->sums, a->n_pages * sizeof(a->sums[0]));
 	if (a->fd >= 0 && !a->fd_lent)
 		close(a->fd);
+	huge_deinit(&a->huge);
 	runmap_deinit(&a->map);
 	sysmem_release(a->n_bytes);
 	free(a);

@@ -17,8 +17,8 @@
  *
  * Threads: every call from any thread; one lock, held for the map's few steps.
  * Memory: kind ARENA_RAM is anonymous, never lent to an engine, and arena_unref_punch() gives pages
- * back to the system. It is kept to small pages (MADV_NOHUGEPAGE), since a thin volume is to cost what was
- * written: with huge pages a first write of 4 KiB would cost 2 MiB, and giving 4 KiB back nothing.
+ * back to the system: a thin volume is to cost what was written. Huge pages come in only where it grows
+ * dense (huge.h).
  * Kind ARENA_FILE is a shared-memory file, may be lent to engines (io_lend_memory), never gives pages
  * back, and so takes huge pages where the system offers them. */
 #pragma once

@@ -2,6 +2,7 @@
  *
  *   arena.c    the memory itself: made, grown, adopted, looked at
  *   pages.c    pages are taken, referred to and given back; their checksums
+ *   huge.c     where a thin arena grows by huge pages
  *   admit.c    who may take how many: promises, and who waits for pages
  *
  * A page's life:
@@ -19,6 +20,7 @@
 
 #include "arena.h"
 #include "check.h"
+#include "huge.h"
 #include "lock.h"
 #include "runmap.h"
 #include "stash.h"
@@ -38,6 +40,7 @@ struct arena {
 	_Alignas(64) struct lock lock; /* for all below */
 	struct runmap map;             /* free pages, but for those in the stash */
 	struct stash stash;
+	struct huge huge;              /* of thin arenas */
 	uint64_t n_granted, n_promised;
 	unsigned n_quotas;
 	uint64_t n_kept; /* pages that stay taken for ever */

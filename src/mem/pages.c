@@ -28,7 +28,7 @@ static struct run next_run(struct runmap *m, uint32_t n, bool line_aligned)
 
 /* take_runs - the pages are known to be there. Nothing is taken on -E2BIG. */
 static int take_runs(struct arena *a, uint32_t n, bool line_aligned, struct run *runs,
-	unsigned max_runs, unsigned *n_runsp)
+	unsigned max_runs, unsigned *n_runsp, struct huge_opens *opens)
 {
 	unsigned n_runs = 0;
 
@@ -51,6 +51,8 @@ static int take_runs(struct arena *a, uint32_t n, bool line_aligned, struct run 
 			runmap_give(&a->map, runs[n_runs].page, runs[n_runs].n_pages);
 		return -E2BIG;
 	}
+	for (unsigned i = 0; i < n_runs; i++)
+		huge_take(&a->huge, runs[i].page, runs[i].n_pages, opens);
 	*n_runsp = n_runs;
 	return 0;
 }
@@ -59,15 +61,17 @@ int arena_take(struct arena *a, enum arena_right right, struct quota *q, uint32_
 	bool line_aligned, struct run *runs, unsigned max_runs, unsigned *n_runsp,
 	uint32_t *n_quotap)
 {
+	struct huge_opens opens;
 	uint32_t own, *sums;
 	int end;
 
 	check(n > 0 && (!q || !q->a || q->a == a));
 	*n_runsp = 0;
 	*n_quotap = 0;
+	opens.n = 0;
 	lock_take(&a->lock);
 	end = arena_admits(a, right, q, n, 0)
-		      ? take_runs(a, n, line_aligned, runs, max_runs, n_runsp)
+		      ? take_runs(a, n, line_aligned, runs, max_runs, n_runsp, &opens)
 		      : ARENA_FULL;
 	if (end == 0) {
 		own = MIN(n, quota_left(q));
@@ -79,6 +83,8 @@ int arena_take(struct arena *a, enum arena_right right, struct quota *q, uint32_
 	}
 	sums = __atomic_load_n(&a->sums, __ATOMIC_RELAXED); /* as new as any page that is taken */
 	lock_leave(&a->lock);
+	if (unlikely(opens.n > 0))
+		huge_open(&a->huge, &opens);
 	/* Ours alone until we hand them on: no need of the lock, nor of more than a plain word. */
 	for (unsigned i = 0; i < *n_runsp; i++) {
 		if (unlikely(sums))
@@ -116,9 +122,13 @@ static void give_back(struct arena *a, uint32_t page, uint32_t n, bool punch)
 {
 	/* Failure leaves the memory with us, full of old bytes, which is what a free page may be.
 	 */
-	if (punch)
+	if (punch) {
+		huge_split(&a->huge, page, n);
 		(void)madvise(arena_ptr(a, page), (uint64_t)n * ARENA_PAGE, MADV_DONTNEED);
+	}
 	lock_take(&a->lock);
+	if (punch)
+		huge_punch(&a->huge, page, n);
 	if (punch ||
 		!stash_put(&a->stash, page, n)) /* who takes next wants pages that have memory */
 		runmap_give(&a->map, page, n);

@@ -42,7 +42,7 @@ static unsigned draw_vectors(
 void limit_init(struct limit *l, unsigned run)
 {
 	struct arena_params p = {.name = "limit", .kind = ARENA_RAM, .n_pages = LIMIT_PAGES};
-	static struct run runs[LIMIT_PAGES / ARENA_MAX_RUN];
+	struct run taken;
 	unsigned n_runs;
 	uint32_t n_quota;
 
@@ -51,8 +51,10 @@ void limit_init(struct limit *l, unsigned run)
 	if (run < 1 || run > ARENA_MAX_RUN || arena_new(&l->arena, &p) ||
 		rx_scratch_new(&l->scratch))
 		limit_die("no memory");
-	check(!arena_take(l->arena, ARENA_OPEN, NULL, LIMIT_PAGES, false, runs, ARRAY_LEN(runs),
-		&n_runs, &n_quota));
+	/* All of it, in steps as a disk's growth would take it: with huge pages where those come (huge.h). */
+	for (unsigned i = 0; i < LIMIT_PAGES / ARENA_MAX_RUN; i++)
+		check(!arena_take(l->arena, ARENA_OPEN, NULL, ARENA_MAX_RUN, true, &taken, 1,
+			&n_runs, &n_quota));
 	l->base = arena_base(l->arena);
 	memset(l->base, 0x5a, (size_t)LIMIT_PAGES * ARENA_PAGE);
 	param_offer_default(&l->offer);

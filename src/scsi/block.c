@@ -20,12 +20,13 @@ static bool check_range(struct scsi_cmd *c, struct cdb_range r, uint32_t max, bo
 	}
 	if (n == 0 && zero_is_rest)
 		n = n_blocks - r.lba;
-	if (max != 0 && n > max) {
-		sense_cdb(c, r.n_at, -1);
-		return false;
-	}
+	/* Too long and over the end: the end is told, which a client can do something about. */
 	if (n > n_blocks - r.lba) {
 		sense_info(c, SENSE_LBA_OUT_OF_RANGE, n_blocks);
+		return false;
+	}
+	if (max != 0 && n > max) {
+		sense_cdb(c, r.n_at, -1);
 		return false;
 	}
 	b->lba = r.lba;

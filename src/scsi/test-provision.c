@@ -81,6 +81,8 @@ static void test_write_atomic(void **state)
 	GOOD(IN(DISK, CDB(0x28, 0, 0, 0, 0, 5, 0, 1, 0), 256 * 512));
 	assert_memory_equal(rig.in, data, 256 * 512);
 	FIELD(OUT(BIG, CDB(0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1), data, 0), 12, -1);
+	/* longer than the limit, and over the end besides */
+	OUT_OF_RANGE(OUT(BIG, CDB(0x9c, 0, 0, 0, 0, 0, 0, 0, 0x3f, 0xff, 0, 0, 1, 1), data, 0));
 	FIELD(OUT(DISK, CDB(0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 1), data, 512), 11, 3);
 	OUT_OF_RANGE(OUT(DISK, CDB(0x9c, 0, 0, 0, 0, 0, 0, 0, 0x07, 0xff, 0, 0, 0, 2), data, 1024));
 	/* a part of it is not all of it */
@@ -306,7 +308,8 @@ static void test_write_same(void **state)
 	BAD(OUT(DISK, CDB(0x41, 0, 0, 0, 0, 0, 0, 0, 1), data, 1024), 5, 0x0e, 3);
 	BAD(NONE(DISK, CDB(0x41, 0, 0, 0, 0, 0, 0, 0, 1)), 5, 0x0e, 3);
 	GOOD(OUT(BIG, CDB(0x41), data, 4096)); /* 16384 blocks, all of it */
-	FIELD(OUT(BIG, CDB(0x41, 0, 0, 0, 0, 0, 0, 0x80, 0), data, 4096), 7, -1);
+	/* longer than the limit, and over the end besides */
+	OUT_OF_RANGE(OUT(BIG, CDB(0x41, 0, 0, 0, 0, 0, 0, 0x80, 0), data, 4096));
 }
 
 int main(void)

@@ -125,6 +125,28 @@ foreign_change() {
 	stop srv
 }
 
+size_change() {
+	start srv "$DIR/e.img,size=16M"
+	hold srv "write -P 0x4a 0 1M"
+	kill_it srv
+	truncate -s 15M "$DIR/e.img"
+	cannot_start "its size has changed while 1024 KiB of acknowledged data waited" "$DIR/e.img"
+	cannot_start "its size has changed" --adopt-anyway "$DIR/e.img"
+	start srv --discard-dirty "$DIR/e.img"
+	stop srv
+	same "$(byte "$DIR/e.img" 0)" " 00"
+}
+
+# Memory outlives the server on a tmpfs only: where the directory is none, another is taken, and that is said.
+no_tmpfs() {
+	[ "$(stat -f -c %T "$DIR")" != tmpfs ] || return 0
+	mkdir "$DIR/run"
+	start srv --run-dir "$DIR/run" "$DIR/a.img"
+	said srv "--run-dir $DIR/run: is no tmpfs; buffer memory lies in /"
+	stop srv
+	same "$(ls "$DIR/run")" ""
+}
+
 # A memory that was spoilt is set aside, and the server starts.
 spoilt() {
 	start srv "$DIR/a.img"
@@ -167,10 +189,10 @@ two_servers() {
 
 # A service manager keeps the memory, though its directory is gone.
 manager() {
-	local port=$((20000 + RANDOM % 10000)) pid
+	local port=$((20000 + RANDOM % 10000)) pid disk="$DIR/b.img,delay=write:1500ms"
 	mkfifo "$DIR/orders"
 	"$FDSTORE" "$BERTH" serve --engine "$ENGINE" --listen "127.0.0.1:$port" --cache 64M --run-dir "$RUN" \
-		--target iqn.2026-11.io.berth:kept "$DIR/b.img" <"$DIR/orders" >"$DIR/fd.out" 2>"$DIR/fd.err" &
+		--target iqn.2026-11.io.berth:kept "$disk" <"$DIR/orders" >"$DIR/fd.out" 2>"$DIR/fd.err" &
 	pid=$!
 	exec 7>"$DIR/orders"
 	echo "iscsi://127.0.0.1:$port/iqn.2026-11.io.berth:kept/0" >"$DIR/kept.out"
@@ -181,11 +203,14 @@ manager() {
 	echo kill >&7
 	eventually ready_times 2
 	io "$(url kept)" "read -P 0x61 0 1M"
+	hold kept "write -P 0x62 1M 1M" # takes longer to write than a manager is told nothing
 	echo stop >&7
 	wait $pid
 	exec 7>&-
+	grep -qx "more time: Writing back, [0-9]* MiB left" "$DIR/fd.out"
 	grep -qx "removed berth-memory" "$DIR/fd.out"
 	same "$(byte "$DIR/b.img" 0)" " 61"
+	same "$(byte "$DIR/b.img" 1M)" " 62"
 }
 
 # The program's own `ready` lines and the manager's.
@@ -194,6 +219,7 @@ ready_times() {
 }
 
 second_signal() {
+	local kib
 	start srv "$DIR/d.img,delay=write:2s"
 	hold srv "write -P 0x71 0 8M"
 	kill -TERM "$(pid_of srv)"
@@ -204,19 +230,24 @@ second_signal() {
 	wait "$(pid_of srv)" && fail "exit code 0" || same $? 1
 	rm "$DIR/srv.pid"
 	said srv "are left in memory"
+	kib=$(sed -n 's/.*stopped; \([0-9]*\) KiB of acknowledged data are not on their disks.*/\1/p' "$DIR/srv.err")
+	[ "$kib" -gt 0 ] && [ "$kib" -le 8192 ] || fail "it says $kib KiB"
 	start srv "$DIR/d.img"
+	said srv "$kib KiB that were acknowledged before are adopted"
 	io "$(url srv)" "read -P 0x71 0 8M"
 	stop srv
 	same "$(byte "$DIR/d.img" $(((8 << 20) - 1)))" " 71"
 }
 
 FDSTORE=${BERTH_FDSTORE:-}
-plan 11
+plan 13
 it "what was acknowledged before SIGKILL is served and written by the next" survives
 it "and by the one after it" survives_again
 it "with another cache size, after a run without the disk" survives_change
 it "two disks in one memory, of which one is served" survives_alone
 it "an image that somebody else has changed is refused, until one says what is to be done" foreign_change
+it "nor is one of another size" size_change
+it "a run directory that is no tmpfs is not used" no_tmpfs
 it "a memory that does not validate is set aside" spoilt
 it "written through, the run directory is not needed" through
 it "two servers find their own" two_servers

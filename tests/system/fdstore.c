@@ -4,7 +4,8 @@
  *   fdstore PROGRAM ARGUMENT...    runs it with NOTIFY_SOCKET; reads words from standard input:
  *     kill    SIGKILL, then the next one, with what was kept
  *     stop    SIGTERM, waits; exit code of the program
- * Says on standard output what it hears: "ready", "stored NAME", "removed NAME". */
+ * Says on standard output what it hears: "ready", "stored NAME", "removed NAME", and "more time: STATUS" when the
+ * program asks for more of it while it stops. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -85,6 +86,15 @@ static void take(struct msghdr *m, const char *text)
 	printf("stored %s\n", name);
 }
 
+static void more_time(const char *text)
+{
+	const char *status = strstr(text, "STATUS=");
+
+	if (strstr(text, "EXTEND_TIMEOUT_USEC="))
+		printf("more time: %.*s\n", status ? (int)strcspn(status + 7, "\n") : 0,
+			status ? status + 7 : "");
+}
+
 static void hear(void)
 {
 	char text[1000], control[CMSG_SPACE(sizeof(int))];
@@ -100,6 +110,7 @@ static void hear(void)
 	text[n] = '\0';
 	if (strstr(text, "READY=1"))
 		puts("ready");
+	more_time(text);
 	if (strstr(text, "FDSTOREREMOVE=1"))
 		printf("removed %s\n", name);
 	else if (strstr(text, "FDSTORE=1"))

@@ -19,6 +19,7 @@ enum { JOBS_MAX = 64 };
 struct options {
 	uint64_t from, n_seeds;
 	unsigned n_steps, n_jobs;
+	uint64_t each; /* times that everything must happen, in a thousand games */
 	bool told;
 };
 
@@ -35,6 +36,7 @@ static const char usage[] =
 	"  --seed N     one game, by its seed\n"
 	"  --seeds N    so many games (default 1000), seeds from --from on (default 1)\n"
 	"  --steps M    acts of the initiators in each game (default 5000)\n"
+	"  --each N     everything that is counted must happen N times in 1000 games, or the status is 1\n"
 	"  --jobs J     so many processes (default: one a CPU)\n"
 	"  --verbose    tell what happens, and what the target logs\n"
 	"\n"
@@ -94,6 +96,23 @@ static void print(const struct options *o, const struct report *r)
 	for (unsigned i = 0; i < N_EVENTS; i++)
 		printf("%s %llu\n", event_names[i], (unsigned long long)r->events[i]);
 	printf("differences 0\n");
+}
+
+/* is_enough - a run that hardly ever meets a case proves nothing about it. */
+static bool is_enough(const struct options *o, const struct report *r)
+{
+	uint64_t least = o->each * r->n_seeds / 1000;
+	bool enough = true;
+
+	for (unsigned i = 0; i < N_EVENTS; i++) {
+		if (r->events[i] < least) {
+			fprintf(stderr, "berth-sim: %s happened %llu times, not %llu\n",
+				event_names[i], (unsigned long long)r->events[i],
+				(unsigned long long)least);
+			enough = false;
+		}
+	}
+	return enough;
 }
 
 /* --- several processes --- */
@@ -212,7 +231,7 @@ static void parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {{"seed", 1, NULL, 's'}, {"seeds", 1, NULL, 'n'},
 		{"from", 1, NULL, 'f'}, {"steps", 1, NULL, 'm'}, {"jobs", 1, NULL, 'j'},
-		{"verbose", 0, NULL, 'v'}, {"help", 0, NULL, 'h'}, {0}};
+		{"each", 1, NULL, 'e'}, {"verbose", 0, NULL, 'v'}, {"help", 0, NULL, 'h'}, {0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "j:vh", longs, NULL)) != -1) {
@@ -225,6 +244,8 @@ static void parse(int argc, char **argv, struct options *o)
 			o->from = number("--from", optarg, UINT64_MAX);
 		} else if (c == 'm') {
 			o->n_steps = (unsigned)number("--steps", optarg, 100000000);
+		} else if (c == 'e') {
+			o->each = number("--each", optarg, UINT32_MAX);
 		} else if (c == 'j') {
 			o->n_jobs = (unsigned)number("--jobs", optarg, JOBS_MAX);
 		} else if (c == 'v') {
@@ -264,5 +285,5 @@ int main(int argc, char **argv)
 	else if (!run_jobs(&o, &sum))
 		return 1;
 	print(&o, &sum);
-	return 0;
+	return is_enough(&o, &sum) ? 0 : 1;
 }

@@ -176,12 +176,14 @@ static void send_copy(struct player *p, struct player_task *t, struct peer_cmd *
 {
 	unsigned from = draw(p, 3) ? t->at : draw(p, p->g->n_luns);
 	struct model *to = model_of(p, t), *source = &p->g->models[from];
-	uint32_t lba;
+	uint32_t lba, room;
 
 	if (draw(p, 3) < (to->n_blocks > 1000 ? 2 : 1)) {
 		t->n = 1 + draw(p, PLAYER_COPY_BLOCKS);
 		t->n = MIN(t->n, to->n_blocks);
-		t->lba = draw(p, to->n_blocks - t->n + 1);
+		room = to->n_blocks - t->n + 1;
+		/* Half of them over what was written of late, of which some is in memory only. */
+		t->lba = draw(p, 2) ? draw(p, room) : MIN(p->g->hot[t->at], room - 1);
 		if (draw(p, 4)) /* pages: what the disk can do by itself */
 			t->lba = t->lba / 8 * 8;
 	}

@@ -52,8 +52,6 @@ MUTANTS = [
     ("clone-over-what-is-in-memory-only", "src/volume/clone.c",
      " || entry_is_unclean(e))", ")"),
     # write-back
-    ("zeros-replace-what-is-in-memory-only", "src/volume/pageio.c",
-     "entry_is_unclean(r->shown) || overtakes(r, ver)", "overtakes(r, ver)"),
     ("flush-skipped-for-a-page-that-is-dirty-anew", "src/volume/writer.c",
      "written(w) || w->unsynced", "written(w)"),
     ("flush-counted-for-later-writes", "src/volume/writer.c",

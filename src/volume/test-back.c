@@ -425,6 +425,38 @@ static void records_of_a_punched_range_go_when_it_is_done(void **state)
 	expect_bytes(f, 3 * PAGE, PAGE, 9);
 }
 
+/* until - the disk's next request is of that kind; all before it end well. */
+static void until(struct back_fixture *f, enum io_disk_kind kind)
+{
+	while (!f->fake->n_pending || f->fake->pending[0]->kind != kind) {
+		if (f->fake->n_pending)
+			fake_end(f->fake, 0);
+		else
+			assert_true(turn(&f->io));
+	}
+}
+
+/* A write that comes between the zeroing's own flush and its zeros is in memory only: its record stays until the
+ * zeros that replace it are durable. */
+static void zeros_over_a_dirty_page_are_durable_first(void **state)
+{
+	struct back_fixture *f = *state;
+	struct test_op t, late, zero;
+
+	back_write(f, &t, 0, PAGE, 9, false);
+	start_zero(f, &zero, 0, PAGE);
+	until(f, IO_FLUSH);
+	back_write(f, &late, 0, PAGE, 8, false);
+	assert_true(late.done && !late.end);
+	until(f, IO_PUNCH);
+	assert_true(f->fake->pending[0]->durable);
+	assert_int_equal(n_records(f), 1);
+	back_finish(f);
+	assert_true(zero.done && !zero.end);
+	assert_int_equal(n_records(f), 0);
+	expect_disk(f, 0, PAGE, 0);
+}
+
 static void a_punch_waits_for_the_write_of_its_page(void **state)
 {
 	struct back_fixture *f = *state;
@@ -640,6 +672,7 @@ int main(void)
 		CASE(a_failed_flush_makes_what_was_written_dirty_again),
 		CASE(with_a_dead_disk_commits_end_at_the_limit),
 		CASE(records_of_a_punched_range_go_when_it_is_done),
+		CASE(zeros_over_a_dirty_page_are_durable_first),
 		CASE(a_punch_waits_for_the_write_of_its_page),
 		CASE(a_failed_punch_leaves_the_dirty_page),
 		CASE(a_commit_behind_a_punch_is_behind_it),

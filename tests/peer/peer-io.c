@@ -149,6 +149,7 @@ void peer_status_of(const struct peer_pdu *pdu, struct peer_status *st)
 {
 	uint8_t flags = pdu->bhs[1], op = (uint8_t)pdu_get(pdu, OPCODE);
 	const uint8_t *sense = pdu->data + 2;
+	bool descriptors = pdu->data_len >= 2 + 8 && (sense[0] & 0x7f) >= 0x72;
 
 	*st = (struct peer_status){.in_data = op == PEER_DATA_IN};
 	if (op != PEER_RESPONSE && !(op == PEER_DATA_IN && flags & F_STATUS))
@@ -158,10 +159,10 @@ void peer_status_of(const struct peer_pdu *pdu, struct peer_status *st)
 	st->overflow = flags & F_OVERFLOW;
 	st->underflow = flags & F_UNDERFLOW;
 	st->residual = (uint32_t)pdu_get(pdu, RESIDUAL);
-	if (op != PEER_RESPONSE || pdu->data_len < 2 + 14)
+	if (op != PEER_RESPONSE || pdu->data_len < 2 + (descriptors ? 8 : 14))
 		return;
 	st->deferred = sense[0] & 0x01;
-	if ((sense[0] & 0x7f) >= 0x72) { /* descriptor format (SPC-4 4.5.2) */
+	if (descriptors) { /* SPC-4 4.5.2 */
 		st->key = sense[1] & 0xf;
 		st->asc = sense[2];
 		st->ascq = sense[3];

@@ -15,6 +15,7 @@ enum way { NO_DATA, IN, OUT };
 static inline unsigned end_of(const struct peer_status *st)
 {
 	EXPECT(st->response == 0, "response %02x", st->response);
+	EXPECT(st->status != 2 || st->key || st->asc, "CHECK CONDITION without sense");
 	if (st->status == 2)
 		return SENSE(st->key, st->asc, st->ascq);
 	return (unsigned)st->status << 24;

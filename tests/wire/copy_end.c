@@ -179,6 +179,33 @@ static void it_ends_with_its_connection(struct daemon *d)
 	still(d, other);
 }
 
+/* One more than a nexus may have under way: TASK SET FULL (SAM-5 5.3.1), until some of them are at their end. */
+static void sixty_four_at_once(struct daemon *d)
+{
+	enum { MOST = 64 };
+	struct peer *p = daemon_peer(d, NULL);
+	struct list *l = scene_alloc(sizeof(*l));
+	int64_t start;
+	struct peer_status st;
+
+	source(p);
+	for (unsigned id = 0; id < MOST; id++)
+		peer_expect_good(p, begin(p, l, LID4, id, true));
+	for (unsigned i = 0; i < 3; i++) {
+		peer_expect_status(p, begin(p, l, LID4, MOST, true), &st);
+		EXPECT_EQ(st.status, 0x28);
+	}
+	EXPECT_EQ(peer_expect_tmf(p, peer_send_tmf(p, LUN_RESET, PEER_NONE, 0)), COMPLETE);
+	peer_settle(p);
+	start = scene_now_ms();
+	do { /* each ends when the piece that is under way has */
+		peer_expect_status(p, begin(p, l, LID4, MOST, true), &st);
+		EXPECT(scene_now_ms() - start < 10000, "the set stays full");
+	} while (st.status == 0x28);
+	EXPECT_EQ(st.status, 0);
+	EXPECT_EQ(peer_expect_tmf(p, peer_send_tmf(p, LUN_RESET, PEER_NONE, 0)), COMPLETE);
+}
+
 /* Two copies across each other, and writers on both places, all at once. */
 static void across_each_other(struct daemon *d)
 {
@@ -234,6 +261,7 @@ static const struct scene_case cases[] = {
 	CASE(it_goes_on_when_answered_at_once, SLOW, .ours = true),
 	CASE(another_command_ends_it, SLOW, .ours = true),
 	CASE(it_ends_with_its_connection, SLOW, .ours = true),
+	CASE(sixty_four_at_once, SLOW, .ours = true),
 	CASE(across_each_other, .args = {"--ram", "64M", "--threads", "2"}, .ours = true),
 	{.name = "across_each_other_file",
 		.run = across_each_other,

@@ -167,10 +167,10 @@ static void on_stepped(struct vol_op *op, int end)
 		io_post(s->io, &s->work);
 }
 
-/* SBC-3 4.11.1, 5.24: with INVERT every other pass writes the complement. */
+/* SBC-3 5.24.2: with INVERT each pass writes the complement of the one before, and the last one the pattern itself. */
 static void make_block(struct sanitize *s)
 {
-	uint8_t turn = s->invert && s->pass % 2 ? 0xff : 0;
+	uint8_t turn = s->invert && (s->passes - 1 - s->pass) % 2 ? 0xff : 0;
 
 	for (uint32_t i = 0; i < s->l->block; i++)
 		s->block[i] = s->pattern[i] ^ turn;
@@ -497,7 +497,10 @@ void sanitize_execute(struct scsi_cmd *c)
 		exit_failure(c);
 		return;
 	}
-	if (c->row->sa == OVERWRITE && !check_list(c)) {
+	/* SBC-3 4.11.1: who failed without AUSE is not let out by asking once more, with it. */
+	if (lu_state(l) & LU_SANITIZE_FAILED && !s->ause && c->cdb[1] & AUSE)
+		sense_cdb(c, 1, 5);
+	if (c->status != SCSI_GOOD || (c->row->sa == OVERWRITE && !check_list(c))) {
 		cmd_done(c);
 		return;
 	}

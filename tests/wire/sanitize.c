@@ -1,0 +1,261 @@
+/* sanitize.c - SANITIZE on files (SBC-3 4.11, 5.24): what is refused meanwhile, a server that is killed in the middle of
+ * it and goes on when it starts again, and the two ways out of one that failed. An operation takes six seconds at least,
+ * so several servers are at it at once. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "ask.h"
+
+enum { MIB = 1 << 20, SIZE = 8 * MIB, BLOCK = 512, END_MS = 9000 };
+enum {
+	OVERWRITE = 1,
+	BLOCK_ERASE = 2,
+	CRYPTO_ERASE = 3,
+	LEAVE_FAILED = 0x1f,
+	IMMED = 0x80,
+	AUSE = 0x20
+};
+#define SANITIZING SENSE(2, 0x04, 0x1b)
+#define FAILED     SENSE(3, 0x31, 0x03)
+#define BAD_CDB    SENSE(5, 0x24, 0)
+
+/* A server with an image and a state directory of its own, which stay when it is killed. The image is unit 1. */
+struct server {
+	struct daemon d;
+	struct peer *p;
+	char image[128], state[128];
+};
+
+static void serve(struct server *s, const char *options)
+{
+	char arg[256];
+	const char *args[] = {arg, "--state-dir", s->state, NULL};
+	struct peer_params want = peer_params_default();
+
+	snprintf(arg, sizeof(arg), "%s%s", s->image, options);
+	daemon_start(&s->d, args, &(struct daemon_disk){.ram = "1M"});
+	s->p = daemon_connect(&s->d);
+	at_unit(s->p, 1);
+	peer_login(s->p, &want);
+	while (ready(s->p) >> 16 == 6)
+		;
+}
+
+static void kill_it(struct server *s)
+{
+	kill(s->d.pid, SIGKILL);
+	waitpid(s->d.pid, NULL, 0);
+	s->d.pid = 0;
+	peer_reset(s->p);
+	daemon_remove(&s->d, false);
+}
+
+static void kill_and_serve(struct server *s, const char *options)
+{
+	kill_it(s);
+	serve(s, options);
+}
+
+static void make(struct server *s, const struct daemon *d, const char *name)
+{
+	uint8_t *buf = scene_alloc(MIB);
+	int fd;
+
+	snprintf(s->image, sizeof(s->image), "%s/%s.img", d->dir, name);
+	snprintf(s->state, sizeof(s->state), "%s/%s.state", d->dir, name);
+	fd = open(s->image, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	EXPECT(fd >= 0, "%s: %s", s->image, strerror(errno));
+	for (unsigned i = 0; i < SIZE / MIB; i++) {
+		pattern(buf, MIB, 1, (uint64_t)i * MIB);
+		EXPECT(write(fd, buf, MIB) == MIB, "%s", strerror(errno));
+	}
+	close(fd);
+}
+
+static void stop(struct server *s)
+{
+	char command[300];
+
+	peer_logout(s->p);
+	daemon_stop(&s->d);
+	daemon_remove(&s->d, false);
+	snprintf(command, sizeof(command), "rm -r '%s' '%s'", s->image, s->state);
+	EXPECT(system(command) == 0, "%s", command);
+}
+
+static unsigned sanitize(struct server *s, uint8_t how)
+{
+	uint8_t list[4 + 5] = {0x80 | 2, 0, 0, 5, 'b', 'e', 'r', 't', 'h'};
+	bool has_list = (how & 0x1f) == OVERWRITE;
+
+	return ask(s->p, CDB(0x48, how, [8] = has_list ? sizeof(list) : 0),
+		has_list ? OUT : NO_DATA, list, has_list ? sizeof(list) : 0);
+}
+
+/* clang-format off */
+static const struct row {
+	const char *name;
+	uint8_t cdb[16];
+	enum way way;
+	uint32_t len;
+	bool runs; /* all the same */
+} rows[] = {
+	{"TEST UNIT READY",   {0x00},                                 NO_DATA, 0,   false},
+	{"READ(10)",          {0x28, [8] = 1},                        IN,      512, false},
+	{"WRITE(10)",         {0x2a, [8] = 1},                        OUT,     512, false},
+	{"VERIFY(10)",        {0x2f, [8] = 1},                        NO_DATA, 0,   false},
+	{"SYNCHRONIZE CACHE", {0x35},                                 NO_DATA, 0,   false},
+	{"WRITE SAME(16)",    {0x93, 1, [13] = 1},                    NO_DATA, 0,   false},
+	{"UNMAP",             {0x42},                                 NO_DATA, 0,   false},
+	{"READ CAPACITY(16)", {0x9e, 0x10, [13] = 32},                IN,      32,  false},
+	{"GET LBA STATUS",    {0x9e, 0x12, [13] = 24},                IN,      24,  false},
+	{"POPULATE TOKEN",    {0x83, 0x10},                           NO_DATA, 0,   false},
+	{"EXTENDED COPY",     {0x83, 0x00},                           NO_DATA, 0,   false},
+	{"INQUIRY",           {0x12, [4] = 96},                       IN,      96,  true},
+	{"REPORT LUNS",       {0xa0, [9] = 64},                       IN,      64,  true},
+	{"LOG SENSE",         {0x4d, 0, 0x4d, [8] = 64},              IN,      64,  true},
+	{"OPERATION CODES",   {0xa3, 0x0c, 0x01, 0x28, [9] = 64},     IN,      64,  true},
+	{"FUNCTIONS",         {0xa3, 0x0d, [9] = 64},                 IN,      64,  true},
+};
+/* clang-format on */
+
+static void expect_state(struct server *s, unsigned state)
+{
+	uint8_t buf[512] = {0};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		unsigned end = ask(s->p, rows[i].cdb, rows[i].way, buf, rows[i].len);
+
+		EXPECT(end == (rows[i].runs ? 0 : state), "%s ends with %06x, expected %06x",
+			rows[i].name, end, rows[i].runs ? 0 : state);
+	}
+	if (state == SANITIZING) /* and no second one */
+		EXPECT_EQ(sanitize(s, BLOCK_ERASE | IMMED), SANITIZING);
+}
+
+/* progress - of REQUEST SENSE, which answers GOOD (SBC-3 4.11.2). */
+static unsigned progress(struct server *s)
+{
+	uint8_t sense[18];
+
+	EXPECT_EQ(ask(s->p, CDB(0x03, [4] = 18), IN, sense, sizeof(sense)), 0);
+	if (sense[12] != 0x04 || sense[13] != 0x1b)
+		return 0;
+	EXPECT_EQ(sense[15] & 0x80, 0x80); /* SKSV */
+	return (unsigned)get_be(sense + 16, 2);
+}
+
+static void wait_for_end(struct server *s, unsigned want)
+{
+	int64_t start = scene_now_ms();
+	unsigned end, before = 0;
+
+	while ((end = ready(s->p)) == SANITIZING) {
+		unsigned now = progress(s);
+
+		EXPECT(now >= before || !now, "progress goes back from %u to %u", before, now);
+		before = now;
+		EXPECT(scene_now_ms() - start < END_MS * scene_slow(), "it does not end");
+		scene_sleep(50);
+	}
+	EXPECT_EQ(end, want);
+}
+
+/* Every block, from the disk's own point of view and from ours. */
+static void expect_all(struct server *s, const uint8_t *block)
+{
+	uint8_t *buf = scene_alloc(MIB);
+
+	for (unsigned i = 0; i < SIZE / MIB; i++) {
+		peer_read(s->p, (uint64_t)i * MIB / BLOCK, MIB / BLOCK, buf);
+		for (unsigned b = 0; b < MIB; b += BLOCK)
+			EXPECT(!memcmp(buf + b, block, BLOCK), "block %u is not what it should be",
+				(i * MIB + b) / BLOCK);
+	}
+}
+
+/* One of each kind, killed twice on its way. With one that goes on without being killed, in which the last of two passes
+ * writes the pattern and not its complement (5.24.2). */
+static void killed_in_the_middle(struct daemon *d)
+{
+	static const struct {
+		const char *name;
+		uint8_t how;
+		bool killed;
+	} kinds[] = {{"erase", BLOCK_ERASE, true}, {"crypto", CRYPTO_ERASE, true},
+		{"over", OVERWRITE, true}, {"alone", OVERWRITE, false}};
+	enum { N = sizeof(kinds) / sizeof(kinds[0]) };
+	struct server *s = scene_alloc(N * sizeof(*s));
+	uint8_t block[BLOCK] = {0}, zeros[BLOCK] = {0};
+
+	for (unsigned i = 0; i < BLOCK; i++)
+		block[i] = (uint8_t) "berth"[i % 5];
+	for (unsigned i = 0; i < N; i++) {
+		make(&s[i], d, kinds[i].name);
+		serve(&s[i], "");
+		EXPECT_EQ(sanitize(&s[i], kinds[i].how | IMMED), 0);
+		expect_state(&s[i], SANITIZING);
+	}
+	for (unsigned round = 0; round < 2; round++) {
+		scene_sleep(200);
+		for (unsigned i = 0; i < N; i++) {
+			if (!kinds[i].killed)
+				continue;
+			kill_and_serve(&s[i], "");
+			expect_state(&s[i], SANITIZING);
+		}
+	}
+	EXPECT(progress(&s[N - 1]) > 0, "there is no progress");
+	for (unsigned i = 0; i < N; i++)
+		wait_for_end(&s[i], 0);
+	for (unsigned i = 0; i < N; i++) {
+		kill_and_serve(&s[i], ""); /* it is over for good */
+		EXPECT_EQ(ready(s[i].p), 0);
+		expect_all(&s[i], kinds[i].how == OVERWRITE ? block : zeros);
+		stop(&s[i]);
+	}
+}
+
+/* An operation that failed leaves the unit failed, over a kill too. Asked for with AUSE, EXIT FAILURE MODE is the way
+ * out; without, only another one that succeeds, and that without AUSE (4.11.1). */
+static void failed(struct daemon *d)
+{
+	static const char bad[] = ",error=unmap,error=write";
+	struct server *s = scene_alloc(2 * sizeof(*s));
+
+	for (unsigned ause = 0; ause < 2; ause++) {
+		make(&s[ause], d, ause ? "ause" : "plain");
+		serve(&s[ause], bad);
+		EXPECT_EQ(sanitize(&s[ause], LEAVE_FAILED), 0); /* nothing has failed yet */
+		EXPECT_EQ(sanitize(&s[ause], (uint8_t)(BLOCK_ERASE | (ause ? AUSE : 0))), FAILED);
+		expect_state(&s[ause], FAILED);
+		kill_and_serve(&s[ause], "");
+		expect_state(&s[ause], FAILED);
+	}
+	EXPECT_EQ(sanitize(&s[0], LEAVE_FAILED), BAD_CDB);
+	EXPECT_EQ(sanitize(&s[0], BLOCK_ERASE | IMMED | AUSE), BAD_CDB);
+	EXPECT_EQ(sanitize(&s[0], OVERWRITE | IMMED | AUSE), BAD_CDB);
+	expect_state(&s[0], FAILED);
+	EXPECT_EQ(sanitize(&s[1], LEAVE_FAILED), 0);
+	EXPECT_EQ(ready(s[1].p), 0);
+	kill_and_serve(&s[1], "");
+	EXPECT_EQ(ready(s[1].p), 0);
+	EXPECT_EQ(sanitize(&s[0], BLOCK_ERASE | IMMED), 0);
+	EXPECT_EQ(sanitize(&s[1], BLOCK_ERASE | IMMED | AUSE), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		wait_for_end(&s[i], 0);
+		expect_all(&s[i], (uint8_t[BLOCK]){0});
+		stop(&s[i]);
+	}
+}
+
+static const struct scene_case cases[] = {
+	CASE(killed_in_the_middle, .ram = "1M", .ours = true),
+	CASE(failed, .ram = "1M", .ours = true),
+};
+SCENES(cases)

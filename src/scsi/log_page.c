@@ -149,7 +149,7 @@ static const struct log_page *find_page(const struct lu *l, uint8_t code)
 	return NULL;
 }
 
-/* SPC-4 7.3.19, 7.3.20: codes, or codes and subpages. */
+/* SPC-4 7.3.19, 7.3.20: codes, or codes and subpages; this page has the only one. */
 static void log_supported(struct log *g)
 {
 	bool subpages = g->c->cdb[3] == 0xff;
@@ -158,8 +158,13 @@ static void log_supported(struct log *g)
 		if (!page_on(&pages[i], g->c->lu))
 			continue;
 		g->p[g->len++] = pages[i].code;
-		if (subpages)
+		if (!subpages)
+			continue;
+		g->p[g->len++] = 0;
+		if (pages[i].code == 0) {
 			g->p[g->len++] = 0;
+			g->p[g->len++] = 0xff;
+		}
 	}
 }
 

@@ -372,7 +372,7 @@ static void test_log_pages(void **state)
 	GOOD(LOG(0, 0));
 	assert_memory_equal(rig.in, ((uint8_t[]){0, 0, 0, 5, 0, 0x0c, 0x0d, 0x19, 0x2f}), 9);
 	GOOD(LOG(0, 0xff));
-	assert_memory_equal(rig.in, ((uint8_t[]){0x40, 0xff, 0, 10, 0, 0, 0x0c, 0}), 8);
+	assert_memory_equal(rig.in, ((uint8_t[]){0x40, 0xff, 0, 12, 0, 0, 0, 0xff, 0x0c, 0}), 10);
 	GOOD(LOG(0x0d, 0));
 	assert_memory_equal(rig.in, ((uint8_t[]){0x0d, 0, 0, 6, 0, 0, 3, 2, 0, 0xff}), 10);
 	GOOD(LOG(0x2f, 0));

@@ -159,6 +159,12 @@ void peer_status_of(const struct peer_pdu *pdu, struct peer_status *st)
 	st->overflow = flags & F_OVERFLOW;
 	st->underflow = flags & F_UNDERFLOW;
 	st->residual = (uint32_t)pdu_get(pdu, RESIDUAL);
+	if (op == PEER_RESPONSE && pdu->data_len >= 2) { /* RFC 7143 11.4.7 */
+		st->sense_len = (uint32_t)(pdu->data[0] << 8 | pdu->data[1]);
+		EXPECT(st->sense_len <= sizeof(st->sense) && st->sense_len <= pdu->data_len - 2,
+			"SenseLength %u in %u bytes", st->sense_len, pdu->data_len);
+		memcpy(st->sense, sense, st->sense_len);
+	}
 	if (op != PEER_RESPONSE || pdu->data_len < 2 + (descriptors ? 8 : 14))
 		return;
 	st->deferred = sense[0] & 0x01;

@@ -236,6 +236,8 @@ struct peer_status {
 	uint32_t residual;
 	bool has_info; /* INFORMATION of the fixed format */
 	uint32_t info;
+	uint8_t sense[64]; /* as it came, behind its length */
+	uint32_t sense_len;
 };
 void peer_status_of(const struct peer_pdu *pdu, struct peer_status *st);
 void peer_expect_status(struct peer *p, uint32_t itt, struct peer_status *st); /* a SCSI Response */

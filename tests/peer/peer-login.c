@@ -91,6 +91,13 @@ static bool said_yes(const struct peer *p, const char *key, bool otherwise)
 	return v ? !strcmp(v, "Yes") : otherwise;
 }
 
+static bool said_crc(const struct peer *p, const char *key)
+{
+	const char *v = peer_said(p, key);
+
+	return v && !strcmp(v, "CRC32C");
+}
+
 /* learn - the results: for every key that we offered the target's answer is the result; where it is
  * none (Irrelevant) our own offer holds. */
 static void learn(struct peer *p, const struct peer_params *want)
@@ -105,7 +112,11 @@ static void learn(struct peer *p, const struct peer_params *want)
 		.first_burst = said_number(p, "FirstBurstLength", want->first_burst),
 		.max_recv_data = want->max_recv_data,
 		.max_send_data = said_number(p, "MaxRecvDataSegmentLength", 8192),
+		.header_digest = said_crc(p, "HeaderDigest"),
+		.data_digest = said_crc(p, "DataDigest"),
 	};
+	EXPECT(r->header_digest == want->header_digest && r->data_digest == want->data_digest,
+		"digests are not as asked for");
 	if (p->discovery)
 		return;
 	/* An offer is a limit: each result function only narrows it. */
@@ -123,8 +134,9 @@ static void learn(struct peer *p, const struct peer_params *want)
 static void offer(const struct peer *p, const struct peer_params *want, char *text, size_t room)
 {
 	int n = snprintf(text, room,
-		"HeaderDigest=None\nDataDigest=None\nMaxRecvDataSegmentLength=%u\n"
+		"HeaderDigest=%s\nDataDigest=%s\nMaxRecvDataSegmentLength=%u\n"
 		"DefaultTime2Wait=2\nDefaultTime2Retain=0\nErrorRecoveryLevel=0\n",
+		want->header_digest ? "CRC32C" : "None", want->data_digest ? "CRC32C" : "None",
 		want->max_recv_data);
 
 	if (!p->discovery)

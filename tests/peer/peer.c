@@ -134,11 +134,31 @@ static bool fill(struct peer *p, int timeout_ms)
 	return n > 0;
 }
 
+/* Digests begin with the full feature phase. */
+static size_t header_digest_len(const struct peer *p)
+{
+	return p->full && p->params.header_digest ? 4 : 0;
+}
+
+static size_t data_digest_len(const struct peer *p, size_t data)
+{
+	return p->full && p->params.data_digest && data ? 4 : 0;
+}
+
+static void expect_digest(const uint8_t *covered, size_t len, const char *which)
+{
+	const uint8_t *at = covered + len;
+	uint32_t is = at[0] | at[1] << 8 | at[2] << 16 | (uint32_t)at[3] << 24,
+		 want = peer_digest(0, covered, len);
+
+	EXPECT(is == want, "the target's %s digest is %08x, expected %08x", which, is, want);
+}
+
 /* whole - the PDU at the buffer's head, when all of it is there. */
 static bool whole(struct peer *p, struct peer_pdu *pdu, size_t *lenp)
 {
 	const uint8_t *b = p->in + p->in_off;
-	size_t have = p->in_len - p->in_off, ahs, data;
+	size_t have = p->in_len - p->in_off, ahs, data, head, padded;
 
 	if (have < PEER_BHS)
 		return false;
@@ -146,16 +166,22 @@ static bool whole(struct peer *p, struct peer_pdu *pdu, size_t *lenp)
 	data = peer_get(b, PF_DATA_LEN);
 	EXPECT(data <= (p->full ? p->params.max_recv_data : 8192),
 		"data segment of %zu bytes is above what was declared", data);
-	*lenp = PEER_BHS + ahs + ((data + 3) & ~(size_t)3);
+	head = PEER_BHS + ahs + header_digest_len(p);
+	padded = (data + 3) & ~(size_t)3;
+	*lenp = head + padded + data_digest_len(p, data);
 	if (have < *lenp)
 		return false;
 	memcpy(pdu->bhs, b, PEER_BHS);
 	pdu->ahs = b + PEER_BHS;
 	pdu->ahs_len = (uint32_t)ahs;
-	pdu->data = b + PEER_BHS + ahs;
+	pdu->data = b + head;
 	pdu->data_len = (uint32_t)data;
-	for (size_t i = data; i < ((data + 3) & ~(size_t)3); i++)
+	for (size_t i = data; i < padded; i++)
 		EXPECT(pdu->data[i] == 0, "pad byte of the target is not zero");
+	if (header_digest_len(p))
+		expect_digest(b, PEER_BHS + ahs, "header");
+	if (data_digest_len(p, data))
+		expect_digest(pdu->data, padded, "data");
 	return true;
 }
 
@@ -389,14 +415,35 @@ void peer_pdu(struct peer *p, struct peer_pdu *pdu, uint8_t opcode, uint8_t flag
 	pdu_set(pdu, EXPSTATSN, p->expstatsn);
 }
 
+static void lay_digest(struct peer *p, uint32_t digest, bool *spoilp)
+{
+	if (*spoilp)
+		digest ^= 0x10000;
+	*spoilp = false;
+	lay(p,
+		(const uint8_t[]){(uint8_t)digest, (uint8_t)(digest >> 8), (uint8_t)(digest >> 16),
+			(uint8_t)(digest >> 24)},
+		4);
+}
+
 void peer_send(struct peer *p, const struct peer_pdu *pdu)
 {
 	static const uint8_t zeros[4];
+	uint32_t pad = -pdu->data_len & 3;
 
 	lay(p, pdu->bhs, PEER_BHS);
 	lay(p, pdu->ahs, pdu->ahs_len);
+	if (header_digest_len(p))
+		lay_digest(p,
+			peer_digest(peer_digest(0, pdu->bhs, PEER_BHS), pdu->ahs, pdu->ahs_len),
+			&p->spoil_header);
 	lay(p, pdu->data, pdu->data_len);
-	peer_send_bytes(p, zeros, -pdu->data_len & 3);
+	lay(p, zeros, pad);
+	if (data_digest_len(p, pdu->data_len))
+		lay_digest(p, peer_digest(peer_digest(0, pdu->data, pdu->data_len), zeros, pad),
+			&p->spoil_data);
+	if (!p->held)
+		push_cut(p);
 }
 
 uint32_t peer_itt(struct peer *p)

@@ -86,6 +86,7 @@ struct peer_params {
 	uint32_t max_r2t, max_burst, first_burst;
 	uint32_t max_recv_data; /* ours, declared */
 	uint32_t max_send_data; /* the target's, out of its answer */
+	bool header_digest, data_digest; /* CRC32C; otherwise None */
 };
 struct peer_params peer_params_default(void); /* InitialR2T=Yes, ImmediateData=No, 64 KiB bursts */
 
@@ -116,6 +117,7 @@ struct peer {
 	uint32_t segment;  /* longest Data-Out that we send; 0: as long as the target takes */
 	uint64_t odd_seed; /* nonzero: Data-Outs of random length instead */
 	unsigned n_pings;  /* NOP-Ins of the target seen */
+	bool spoil_header, spoil_data; /* the digest of the next PDU that is sent is wrong */
 
 	/* streams */
 	struct peer_cut cut;
@@ -166,6 +168,8 @@ void peer_pdu(struct peer *p, struct peer_pdu *pdu, uint8_t opcode, uint8_t flag
 	const void *data, uint32_t data_len);
 void peer_send(struct peer *p, const struct peer_pdu *pdu);
 uint32_t peer_itt(struct peer *p); /* a fresh one */
+/* peer_digest - of one buffer after another; 0 before the first. On the wire its lowest byte comes first. */
+uint32_t peer_digest(uint32_t digest, const void *buf, size_t len);
 
 enum peer_got { PEER_GOT, PEER_TIMEOUT, PEER_ENDED };
 enum peer_got peer_poll(struct peer *p, struct peer_pdu *pdu, int timeout_ms);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "load.h"
 #include "log.h"
 #include "rx.h"
 #include "server_in.h"
@@ -60,7 +61,6 @@ struct conn *conn_new(struct worker *w, const struct conn_host *host, void *host
 		goto fail_index;
 	framer_init(&c->framer, &rx_framer_ops, c, w->scratch, &c->dpt);
 	list_push_back(&w->conns, &c->link);
-	w->n_conns++;
 	return c;
 fail_index:
 	conntab_remove(server_conns(w->server), c->index);
@@ -95,7 +95,6 @@ static void conn_reap(struct io_work *work)
 	framer_deinit(&c->framer);
 	io_timer_stop(c->w->io, &c->timer);
 	list_remove(&c->link);
-	c->w->n_conns--;
 	free(c->rx_data);
 	if (c->text)
 		text_deinit(c->text);
@@ -187,7 +186,6 @@ void conn_moved(struct conn *c, struct worker *to)
 	c->moving = false;
 	framer_move(&c->framer, to->scratch);
 	list_push_back(&to->conns, &c->link);
-	to->n_conns++;
 	if (io_timer_set(to->io, &c->timer, io_now(to->io) + login_ns)) {
 		conn_end(c, "no memory for a timer");
 		return;
@@ -199,7 +197,6 @@ void conn_leaving(struct conn *c)
 {
 	io_timer_stop(c->w->io, &c->timer);
 	list_remove(&c->link);
-	c->w->n_conns--;
 }
 
 /* --- timers: login, stalled tasks, keepalive --- */
@@ -245,11 +242,20 @@ static void conn_tick(struct io_timer *timer)
 	}
 	if (trace_on)
 		trace_flush();
-	if (c->s)
+	if (c->s) {
 		tick_tasks(c, now);
+		load_look(c->s);
+	}
 	conn_ping(c, now);
 	if (c->state != CONN_ENDING && io_timer_set(c->w->io, &c->timer, now + tick_ns))
 		conn_end(c, "no memory for a timer");
+}
+
+void conn_full(struct conn *c)
+{
+	c->state = CONN_FULL;
+	check(!io_timer_set(
+		c->w->io, &c->timer, io_now(c->w->io) + tick_ns)); /* it is set: it only moves */
 }
 
 /* --- numbers --- */

@@ -111,6 +111,8 @@ bool conn_rx_wanted(const struct conn *c);    /* false: the peer does not read w
 const struct iovec *conn_tx_plan(struct conn *c, unsigned *np); /* *np == 0: nothing to say */
 void conn_tx_sent(struct conn *c, size_t n);
 
+/* conn_full - the login is over: what is under way is looked at every few seconds. */
+void conn_full(struct conn *c);
 /* conn_end - from any state, any number of times; tasks are aborted, the host is told, the rest follows. */
 void conn_end(struct conn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* conn_settled - a task or the session has let go: free what can be freed. */

@@ -116,6 +116,10 @@ static void print_sums(struct server *s, struct gather *g, FILE *f)
 		if (g[i].text)
 			fputs(g[i].text, f);
 		free(g[i].text);
+		fprintf(f, "reactor_sessions{%u} %u\nreactor_load{%u} %u\n", i, one->sessions, i,
+			g[i].w->load);
+		fprintf(f, "reactor_connections{%u} %u\nreactor_load{%u} %u\n", i, one->connections,
+			i, g[i].w->load);
 	}
 	fprintf(f, "sessions %u\nconnections %u\ntasks %u\ngranted %u\ndraining %u\n", all.sessions,
 		all.connections, all.tasks, all.granted, all.draining);

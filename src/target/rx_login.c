@@ -15,7 +15,7 @@ static void full_feature(struct conn *c)
 	c->params = l->params;
 	c->phase = l->discovery ? PHASE_DISCOVERY : PHASE_FULL;
 	c->cid = l->cid;
-	c->state = CONN_FULL;
+	conn_full(c);
 	c->framer.n_small = 0;
 	framer_digests(&c->framer, c->params.header_digest, c->params.data_digest);
 	log_often(LOG_INFO, "%s: %s login of %s%s%s", conn_name(c, name, sizeof(name)),

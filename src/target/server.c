@@ -43,22 +43,6 @@ unsigned server_n_workers(const struct server *s)
 	return s->n_workers;
 }
 
-struct worker *server_least_loaded(struct server *s, struct worker *here)
-{
-	struct worker *best = here;
-	unsigned least = here->n_conns - 1; /* the one that asks is still counted here */
-
-	for (unsigned i = 0; i < s->n_workers; i++) {
-		unsigned n = s->workers[i].n_conns;
-
-		if (&s->workers[i] != here && n < least) {
-			least = n;
-			best = &s->workers[i];
-		}
-	}
-	return best;
-}
-
 uint16_t server_tsih(struct server *s)
 {
 	uint16_t t;

@@ -28,8 +28,6 @@ struct node *server_find_node(struct server *s, const char *name);
 struct node *server_node(struct server *s, unsigned i); /* NULL behind the last */
 struct worker *server_worker(struct server *s, unsigned i);
 unsigned server_n_workers(const struct server *s);
-/* server_least_loaded - the reactor with the fewest connections; `here` when it is as good as any. */
-struct worker *server_least_loaded(struct server *s, struct worker *here);
 uint16_t server_tsih(struct server *s); /* a new one, never 0 */
 bool server_line_policy(const struct server *s);
 const struct param_offer *server_offer(const struct server *s);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "digest.h"
+#include "load.h"
 #include "log.h"
 #include "order.h"
 #include "rx.h"
@@ -70,6 +71,7 @@ static struct session *session_new(struct worker *w, struct node *node, const st
 
 static void session_free(struct session *s)
 {
+	load_put(s, s->w, 0);
 	if (s->node) {
 		pthread_mutex_lock(&s->node->lock);
 		list_remove(&s->node_link);
@@ -181,17 +183,18 @@ static bool session_of_tsih(struct node *n, const struct login *l)
 static struct session *session_place(struct conn *c, struct node *n)
 {
 	struct session *s = session_new(c->w, n, c->login);
+	struct worker *w = load_least(c->w->server, c->w);
 
 	if (!s)
 		return NULL;
-	s->w = server_least_loaded(c->w->server, c->w);
 	pthread_mutex_lock(&n->lock);
 	list_for_each(node, &n->sessions) {
 		const struct session *old = list_entry(node, struct session, node_link);
 
 		if (same_port(old, c->login))
-			s->w = old->w;
+			w = old->w;
 	}
+	load_put(s, w, LOAD_NEW);
 	list_push_back(&n->sessions, &s->node_link);
 	pthread_mutex_unlock(&n->lock);
 	return s;
@@ -270,6 +273,7 @@ void session_admit_here(struct conn *c)
 			conn_end(old->c, "reinstated by a new login of the same initiator port");
 		return; /* session_settled(old) goes on */
 	}
+	s->seen_cmdsn = c->login->cmdsn;
 	cmd_window_init(
 		&s->cmdsn, c->login->cmdsn, 1); /* opens when the pages for it are promised */
 	rx_login_step(c, login_accept(c->login, s->tsih, NULL));
@@ -306,7 +310,7 @@ void session_recall(struct session *s)
 	pthread_mutex_lock(&s->node->lock);
 	list_remove(&s->node_link);
 	pthread_mutex_unlock(&s->node->lock);
-	s->w = s->c->w;
+	load_put(s, s->c->w, s->weight);
 }
 
 void session_close(struct session *s)

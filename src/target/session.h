@@ -30,6 +30,8 @@ struct session {
 	uint8_t isid[6];
 	uint16_t tsih;
 	struct cmd_window cmdsn;
+	unsigned weight;        /* its part of w->load */
+	uint32_t seen_cmdsn;    /* the next number when load.c last looked */
 	unsigned limit;         /* command window */
 	unsigned n_counted, n_immediate; /* tasks under way */
 	unsigned n_held;        /* tasks that wait for a lower CmdSN */

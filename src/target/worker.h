@@ -1,7 +1,7 @@
 /* worker.h - one reactor's share of the target: its connections, sessions, scratch and freelists.
  *
- * Thread: everything here belongs to the reactor, but for n_conns, which others read to choose the
- * least loaded one. */
+ * Thread: everything here belongs to the reactor, but for load, which others read, and the first one raises, to
+ * choose the least loaded one. */
 #pragma once
 
 #include <stdatomic.h>
@@ -20,7 +20,7 @@ struct worker {
 	struct rx_scratch *scratch;
 	struct list conns, sessions;
 	struct list free_tasks, free_txs, free_batches;
-	_Atomic unsigned n_conns;
+	_Atomic unsigned load;  /* what its sessions weigh (load.h) */
 	unsigned n_tasks;
 	struct list bursts;     /* links that sleep until a good part of a known burst is there */
 	struct io_timer burst_timer;

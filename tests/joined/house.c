@@ -213,7 +213,7 @@ void house_calm(struct house *h, uint64_t ns)
 
 static void worker_empty(const struct worker *w)
 {
-	EXPECT_EQ(w->n_conns, 0);
+	EXPECT_EQ(w->load, 0);
 	EXPECT_EQ(w->n_tasks, 0);
 	EXPECT(list_empty(&w->conns), "a connection is left");
 	EXPECT(list_empty(&w->sessions), "a session is left");

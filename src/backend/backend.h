@@ -40,7 +40,9 @@ struct backend_info {
 	uint32_t caps;
 	uint32_t align_offset; /* offsets and lengths must be multiples of it, for direct I/O; 1: any */
 	uint32_t align_memory;
-	uint64_t max_atomic;   /* bytes that survive a power cut whole; 0: nothing promised */
+	uint64_t max_atomic;   /* bytes that survive a power cut whole; 0: nothing promised. Files and devices are 0: what
+				* one write gave them lies in several blocks of theirs, and Linux tells only of late, and
+				* only with RWF_ATOMIC, when those go together. */
 };
 
 struct backend_req {

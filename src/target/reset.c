@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include "rx.h"
+#include "lun.h"
 #include "server_in.h"
 #include "session.h"
 #include "volume.h"
@@ -24,6 +25,7 @@ struct reset {
 	struct reset_plan plan;
 	struct tx tx; /* the answer, when something follows on its leaving */
 	unsigned n_parts, n_left;
+	bool *tas; /* of each unit, before its mode parameters were reset */
 	struct reset_part parts[];
 };
 
@@ -166,8 +168,14 @@ static void tell_session(struct session *s, const struct reset *r)
 	}
 }
 
-/* reset_session - what came before the reset ends without an answer; what has come behind it since
- * is not its business (RFC 7143 4.2.3.3). Every nexus was told by lu_reset(). */
+/* is_told - by its status, that another nexus has ended it (SPC-4 7.5.10: TAS). */
+static bool is_told(const struct session *s, const struct task *t, const struct reset *r)
+{
+	return s->c != r->c && !r->plan.ends && r->tas[t->scsi.lu->lun];
+}
+
+/* reset_session - what came before the reset ends, without an answer unless TAS asks for one; what has come behind it
+ * since is not its business (RFC 7143 4.2.3.3). Every nexus was told by lu_reset(). */
 static void reset_session(struct session *s, const struct reset *r, struct task_waiter *waiter)
 {
 	tell_session(s, r);
@@ -175,7 +183,7 @@ static void reset_session(struct session *s, const struct reset *r, struct task_
 		struct task *t = list_entry(node, struct task, link);
 
 		if (ends(t, r))
-			task_abort(t, waiter);
+			task_abort_by_other(t, is_told(s, t, r), waiter);
 	}
 }
 
@@ -197,7 +205,8 @@ static void reset_part_run(struct io_work *work)
 void reset_begin(struct conn *c, const struct reset_plan *plan)
 {
 	unsigned n = server_n_workers(c->w->server);
-	struct reset *r = calloc(1, sizeof(*r) + n * sizeof(r->parts[0]));
+	const struct lu_map *luns = &c->s->node->luns;
+	struct reset *r = calloc(1, sizeof(*r) + n * sizeof(r->parts[0]) + luns->n);
 
 	if (!r) {
 		rx_tmf_answer(c, c->rx.itt, TMF_RSP_REJECTED);
@@ -209,12 +218,17 @@ void reset_begin(struct conn *c, const struct reset_plan *plan)
 	r->node = c->s->node;
 	r->plan = *plan;
 	r->n_parts = n;
+	r->tas = (bool *)&r->parts[n];
 	for (unsigned i = 0; i < n; i++)
 		r->parts[i] = (struct reset_part){.r = r, .w = server_worker(c->w->server, i)};
 	c->n_functions++;
-	for (unsigned i = 0; i < r->node->luns.n; i++) {
-		if (concerns(r, r->node->luns.lu[i]))
-			lu_reset(r->node->luns.lu[i]);
+	for (unsigned i = 0; i < luns->n; i++) {
+		struct lu *lu = luns->lu[i];
+
+		if (!concerns(r, lu))
+			continue;
+		r->tas[i] = lu_task_aborted(lu);
+		lu_reset(lu);
 	}
 	post_all(r, reset_part_run);
 }

@@ -128,6 +128,52 @@ static void tasks_and_attentions(struct daemon *d)
 	}
 }
 
+/* TAS (SPC-4 7.5.10): what another nexus has ended says so by its status, and only that. The mode parameters go back in
+ * the same reset, and so it is set anew for each. */
+static void set_tas(struct peer *p, bool on)
+{
+	uint8_t list[4 + 12] = {0}, page[64];
+
+	EXPECT_EQ(ask(p, CDB(0x1a, 8, 0x0a, [4] = 64), IN, page, sizeof(page)), 0);
+	memcpy(list + 4, page + 4, 12);
+	list[9] = (uint8_t)((list[9] & ~0x40) | (on ? 0x40 : 0));
+	EXPECT_EQ(ask(p, CDB(0x15, 0x10, [4] = sizeof(list)), OUT, list, sizeof(list)), 0);
+}
+
+static void task_aborted_status(struct daemon *d)
+{
+	struct peer *sides[N_SIDES] = {modern_peer(d), modern_peer(d)};
+	uint8_t *data = scene_alloc(LEN);
+
+	for (unsigned i = 0; i < N_ROWS; i++) {
+		const struct row *r = &rows[i];
+		struct open_write w[N_SIDES][N_UNITS];
+		struct peer_status st;
+
+		set_tas(sides[OWN], true); /* of unit 0 alone */
+		while (ready(sides[OTHER]) >> 16 == 6)
+			;
+		for (enum side s = 0; s < N_SIDES; s++)
+			open_writes(sides[s], w[s]);
+		EXPECT_EQ(call(sides[OWN], r->function, w[OWN][0].itt, w[OWN][0].cmdsn), r->answer);
+		if (r->ends[OTHER][0]) {
+			peer_expect_status(sides[OTHER], w[OTHER][0].itt, &st);
+			EXPECT(st.status == 0x40 && !st.sense_len, "%s: status %02x", r->name,
+				st.status);
+		}
+		for (enum side s = 0; s < N_SIDES; s++)
+			close_writes(sides[s], w[s], r->ends[s], data);
+		for (enum side s = 0; s < N_SIDES; s++) {
+			for (unsigned u = 0; u < N_UNITS; u++) {
+				at_unit(sides[s], u);
+				while (ready(sides[s]) >> 16 == 6)
+					;
+			}
+			at_unit(sides[s], 0);
+		}
+	}
+}
+
 /* --- what a nexus holds of a unit --- */
 
 /* told - TEST UNIT READY until there is no unit attention any more. */
@@ -269,10 +315,16 @@ static void mode_parameters(struct daemon *d)
 
 static const struct scene_case cases[] = {
 	CASE(tasks_and_attentions, .args = {"--ram", "16M"}, .ram = "16M", .ours = true),
+	CASE(task_aborted_status, .args = {"--ram", "16M"}, .ram = "16M", .ours = true),
 	CASE(reservations, .args = {"--ram", "16M"}, .ram = "16M", .ours = true),
 	CASE(persistent_reservations, .args = {"--ram", "16M"}, .ram = "16M", .ours = true),
 	CASE(prevention, .args = {"--ram", "16M"}, .ram = "16M,removable", .ours = true),
 	CASE(mode_parameters, .args = {"--ram", "16M"}, .ram = "16M", .ours = true),
+	{.name = "task_aborted_status_two_reactors",
+		.run = task_aborted_status,
+		.args = {"--threads", "2", "--ram", "16M"},
+		.ram = "16M",
+		.ours = true},
 	{.name = "two_reactors",
 		.run = tasks_and_attentions,
 		.args = {"--threads", "2", "--ram", "16M"},

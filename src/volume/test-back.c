@@ -457,6 +457,28 @@ static void zeros_over_a_dirty_page_are_durable_first(void **state)
 	expect_disk(f, 0, PAGE, 0);
 }
 
+/* The same where the zeros are a hole that was copied: no flush comes before them. */
+static void zeros_of_a_copy_over_a_dirty_page_are_durable_first(void **state)
+{
+	struct back_fixture *f = *state;
+	struct test_op t, copy;
+
+	back_write(f, &t, 0, PAGE, 9, false);
+	test_op_init(&copy, f->v, &f->io, 0, PAGE);
+	volume_copy(&copy.op, f->v, 8 * PAGE);
+	until(f, IO_PUNCH);
+	assert_true(f->fake->pending[0]->durable);
+	fake_end(f->fake, 0);
+	assert_int_equal(f->fake->pending[0]->disk.kind, IO_FLUSH);
+	assert_int_equal(n_records(f), 1);
+	fake_end(f->fake, 0);
+	assert_int_equal(n_records(f), 0);
+	back_finish(f);
+	assert_true(copy.done && !copy.end);
+	expect_bytes(f, 0, PAGE, 0);
+	expect_disk(f, 0, PAGE, 0);
+}
+
 static void a_punch_waits_for_the_write_of_its_page(void **state)
 {
 	struct back_fixture *f = *state;
@@ -673,6 +695,7 @@ int main(void)
 		CASE(with_a_dead_disk_commits_end_at_the_limit),
 		CASE(records_of_a_punched_range_go_when_it_is_done),
 		CASE(zeros_over_a_dirty_page_are_durable_first),
+		CASE(zeros_of_a_copy_over_a_dirty_page_are_durable_first),
 		CASE(a_punch_waits_for_the_write_of_its_page),
 		CASE(a_failed_punch_leaves_the_dirty_page),
 		CASE(a_commit_behind_a_punch_is_behind_it),

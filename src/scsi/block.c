@@ -87,6 +87,7 @@ void read_execute(struct scsi_cmd *c)
 	}
 	op = cmd_op(c, b->off, len, read_done);
 	op->durable = cdb_fua(c->cdb);
+	op->dpo = cdb_dpo(c->cdb);
 	b->pinned = true;
 	volume_read(op);
 }

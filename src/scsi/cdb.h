@@ -108,6 +108,11 @@ static inline struct cdb_range cdb_range_atomic(const uint8_t *cdb)
 	return (struct cdb_range){get_be64(cdb + 2), get_be16(cdb + 12), 2, 12};
 }
 
+static inline bool cdb_dpo(const uint8_t *cdb)
+{
+	return cdb[0] >> 5 != 0 && cdb[1] & 0x10;
+}
+
 static inline bool cdb_fua(const uint8_t *cdb)
 {
 	return cdb[0] >> 5 != 0 && cdb[1] & 0x08;

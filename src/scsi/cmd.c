@@ -91,6 +91,7 @@ struct vol_op *cmd_op(
 	b->op.len = len;
 	b->op.gen = c->lun_gen;
 	b->op.durable = false;
+	b->op.dpo = false;
 	b->op.bad = VOL_NOWHERE;
 	b->op.watch = NULL;
 	b->op.own = false;

@@ -33,7 +33,7 @@ static struct {
 	bool cancel_ends; /* volume_cancel() ends the held one from inside */
 	struct vol_op *held;
 	unsigned n_ops, n_cancels, n_bases, n_soon;
-	bool durable;        /* the last op's */
+	bool durable, dpo;   /* the last op's */
 	unsigned fail_alloc; /* so many allocations fail */
 	bool can_back, back; /* write-back */
 	uint32_t n_faults;   /* of it */
@@ -166,6 +166,7 @@ static void operation(struct vol_op *op)
 {
 	fake.n_ops++;
 	fake.durable = op->durable;
+	fake.dpo = op->dpo;
 	check(!fake.held);
 	fake.held = op;
 	if (!fake.hold)
@@ -473,6 +474,18 @@ static void test_fua_asks_for_durable(void **state)
 	assert_false(fake.durable);
 	GOOD(OUT(DISK, CDB(0x0a, 0x08, 0, 0, 1), data, 512)); /* six bytes: an LBA bit */
 	assert_false(fake.durable);
+}
+
+static void test_dpo_is_passed_on(void **state)
+{
+	GOOD(IN(DISK, CDB(0x28, 0x10, 0, 0, 0, 8, 0, 0, 1), 512));
+	assert_true(fake.dpo);
+	GOOD(IN(DISK, CDB(0x28, 0x08, 0, 0, 0, 8, 0, 0, 1), 512));
+	assert_false(fake.dpo);
+	GOOD(IN(DISK, CDB(0x88, 0x18, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 1), 512));
+	assert_true(fake.dpo && fake.durable);
+	GOOD(IN(DISK, CDB(0x08, 0x10, 0, 0, 1), 512)); /* six bytes: an LBA bit */
+	assert_false(fake.dpo);
 }
 
 static void test_base_is_fetched_for_partial_pages(void **state)
@@ -988,6 +1001,7 @@ int main(void)
 		TEST(test_a_stop_that_cannot_flush_does_not_stop),
 		TEST(test_unmap_stops_at_the_first_error),
 		TEST(test_fua_asks_for_durable),
+		TEST(test_dpo_is_passed_on),
 		TEST(test_write_cache_is_a_mode),
 		TEST(test_without_a_write_cache_there_is_none),
 		TEST(test_failed_write_back_is_told_once),

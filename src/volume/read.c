@@ -48,7 +48,10 @@ static inline uint8_t *page_at(struct vol_work *w, uint64_t at, const uint8_t *e
 	/* With pins it is the second look of the same read, at what this one brought in: one use. */
 	if (v->cache && entry_state(e) == ENTRY_CLEAN && !(e & ENTRY_USED) && !w->op->once &&
 		!w->pins) {
-		map_set(&v->map, at, e & ENTRY_NEW ? e & ~(entry_t)ENTRY_NEW : e | ENTRY_USED);
+		if (e & ENTRY_NEW)
+			map_set(&v->map, at, e & ~(entry_t)ENTRY_NEW);
+		else if (likely(!w->op->dpo))
+			map_set(&v->map, at, e | ENTRY_USED);
 		w->met_new |= (e & ENTRY_NEW) != 0;
 	}
 	if (likely(entry_is_page(shown)))

@@ -30,6 +30,35 @@ static void used_pages_are_spared(void **state)
 	teardown((void **)&f);
 }
 
+/* Read twice each, it would stay; with DPO it goes, and what others use stays all the same. */
+static void reads_of_the_lowest_priority_spare_nothing(void **state)
+{
+	struct fixture *f;
+	unsigned before;
+
+	for (int dpo = 0; dpo < 2; dpo++) {
+		setup_size((void **)&f, SIZE, 512, 512, 0);
+		for (unsigned i = 0; i < 2 * 16; i++) {
+			struct test_op t;
+
+			test_op_init(&t, f->v, &f->io, i % 16 * 32 * PAGE, PAGE);
+			t.op.dpo = dpo;
+			volume_read(&t.op);
+			finish(f);
+			assert_true(t.done && !t.end);
+			volume_unpin(&t.op);
+		}
+		for (uint64_t page = 1000; page < 3000;
+			page += 2) /* a scan, as far as the cache knows */
+			read_now(f, page * PAGE, PAGE, disk_byte(page));
+		before = COUNT(IO_READ);
+		for (uint64_t i = 0; i < 16; i++)
+			read_now(f, i * 32 * PAGE, PAGE, disk_byte(i * 32));
+		assert_int_equal(COUNT(IO_READ) - before, dpo ? 16 : 0);
+		teardown((void **)&f);
+	}
+}
+
 static void long_reads_take_turns_in_a_small_cache(void **state)
 {
 	struct fixture *f;
@@ -170,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_cache_stays_in_its_arena),
 		cmocka_unit_test(used_pages_are_spared),
+		cmocka_unit_test(reads_of_the_lowest_priority_spare_nothing),
 		cmocka_unit_test(long_reads_take_turns_in_a_small_cache),
 		cmocka_unit_test(a_read_that_can_never_fit_is_told),
 		cmocka_unit_test(landings_push_the_cache_out),

@@ -135,6 +135,7 @@ struct vol_op {
 	uint32_t gen;      /* volume_gen() at prepare: commits check it under the locks */
 	bool durable;      /* FUA, or a mode that asks for it */
 	bool once;         /* volume_read(): nobody will want it again soon, so the cache need not remember it */
+	bool dpo;          /* volume_read(): of the lowest retention priority (SBC-3 4.15): no use that spares a page */
 
 	struct watch *watch; /* volume_copy(): what is read must not have changed since (watch.h); NULL: it may. Borrowed .. */
 	bool own;          /* .. and what this operation writes is no change */

@@ -8,6 +8,7 @@
 #   make test-all      every combination; before an issue is resolved
 #   make fuzz          fuzz every door for a while (SECONDS_EACH=30)
 #   make bench         CPU a command, against tgt and the bare limit (BENCH_QUICK=1: in 2 minutes)
+#   make bench-writeback                 CPU of a file that is written back, against RAM and fio (DIR=.: where)
 #   make bench-compare BASE=COMMIT       instructions and CPU a command, against an older commit
 #   make format        clang-format on all C files (headers are laid out by hand)
 #   make deps          install what `make` and `make test` need
@@ -21,7 +22,7 @@ SECONDS_EACH ?= 30
 # the linker's for it.
 LTO ?= $(if $(findstring clang,$(CC)),false,true)
 
-.PHONY: all help deps run check-quick test test-all fuzz bench bench-compare format install clean
+.PHONY: all help deps run check-quick test test-all fuzz bench bench-writeback bench-compare format install clean
 
 all: build/berth build/berth-sim
 
@@ -64,6 +65,12 @@ bench:
 	@$(MAKE) --no-print-directory build/berth
 	@ninja --quiet -C build bench/drive bench/limit
 	@scripts/bench build
+
+bench-writeback:
+	@scripts/deps install bench
+	@$(MAKE) --no-print-directory build/berth
+	@ninja --quiet -C build bench/drive
+	@scripts/bench-writeback build
 
 bench-compare:
 	@scripts/deps install bench

@@ -16,7 +16,8 @@ struct sim_params {
 	uint64_t seed;
 	unsigned n_reactors;
 	uint32_t max_piece;     /* longest piece a stream delivers at once; 0: no cut */
-	uint64_t max_delay_ns;  /* of pieces and disk requests */
+	uint64_t max_delay_ns;  /* of pieces and disk requests .. */
+	uint64_t max_disk_delay_ns; /* .. or of disk requests alone; 0: the same */
 };
 int sim_new(struct sim **sp, const struct sim_params *p);
 struct sim *sim_free(struct sim *s);
@@ -25,6 +26,7 @@ bool sim_step(struct sim *s);            /* false: nothing will ever happen agai
 /* sim_step_by - the same, but time does not move past until_ns: false when only that could go on. */
 bool sim_step_by(struct sim *s, uint64_t until_ns);
 uint64_t sim_now(const struct sim *s);
+bool sim_in_turn(const struct sim *s); /* an event is being handled: a reactor may be at work */
 /* sim_die - the program on the reactors ends at this instant, in the middle of whatever it does (may come from
  * inside a turn). From now on nothing that it does reaches the outside: of what it had sent some arrives and then the
  * streams end, requests under way have happened or not, new ones end well and move nothing, nobody

@@ -240,6 +240,13 @@ static void end_badly(struct sim *s, struct request *q)
 	request_end(s, q, q->error);
 }
 
+static uint64_t delay(struct sim *s)
+{
+	if (!s->p.max_disk_delay_ns)
+		return sim_delay(s);
+	return s->now_ns + sim_random(s, s->p.max_disk_delay_ns + 1);
+}
+
 /* How much moves next: everything, or up to some sector boundary. */
 static uint64_t share(struct sim *s, const struct request *q)
 {
@@ -271,7 +278,7 @@ static void request_step(struct sim *s, void *arg)
 		q->moved += n;
 	}
 	if (q->moved < q->limit)
-		q->due_ns = sim_delay(s);
+		q->due_ns = delay(s);
 	else if (q->error)
 		end_badly(s, q);
 	else
@@ -331,7 +338,7 @@ void sim_disk_request(struct io *io, struct io_disk *d)
 	q->d = d;
 	q->disk = disk_find(s, d->fd);
 	q->from = d->kind == IO_CLONE ? disk_get(s, d->from_fd) : NULL;
-	q->due_ns = sim_delay(s);
+	q->due_ns = delay(s);
 	q->nowhere = s->dead;
 	if (q->nowhere) {
 		q->limit = length_of(d);

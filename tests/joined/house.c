@@ -159,7 +159,8 @@ void house_open(struct house *h, const struct house_params *p)
 	struct sim_params sp = {.seed = p->seed,
 		.n_reactors = MAX(p->n_reactors, 1),
 		.max_piece = p->max_piece,
-		.max_delay_ns = p->max_delay_ns};
+		.max_delay_ns = p->max_delay_ns,
+		.max_disk_delay_ns = p->max_disk_delay_ns};
 
 	memset(h, 0, sizeof(*h));
 	check(!sim_new(&h->sim, &sp));

@@ -20,7 +20,7 @@ struct house_params {
 	uint64_t seed;
 	unsigned n_reactors; /* 0: one */
 	uint32_t max_piece;
-	uint64_t max_delay_ns;
+	uint64_t max_delay_ns, max_disk_delay_ns; /* sim.h */
 	uint64_t ram, file; /* bytes; file 0: no LUN 1 */
 	uint64_t cache;	    /* bytes of buffer memory for LUN 1; 0: as little as may be configured */
 	bool write_back;    /* LUN 1 */

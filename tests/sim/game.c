@@ -117,6 +117,8 @@ static void game_open(struct game *g, struct house *h, uint64_t seed)
 		.n_reactors = 1 + (seed % 8 != 0) + (seed % 16 == 1),
 		.max_piece = pieces[seed % 5],
 		.max_delay_ns = delays[seed / 5 % 4],
+		/* What is given up meanwhile is under way for long. */
+		.max_disk_delay_ns = seed % 6 == 0 ? 4000000 : 0,
 		.ram = RAM,
 		.file = FILE_SIZE,
 		.cache = crowded ? SMALL_CACHE : CACHE,

@@ -13,12 +13,13 @@ enum { EACH = 64, MOST = 20000, ALL_GOOD = 0, NONE_LEFT = 77 };
 
 static bool armed, hit, for_ever; /* armed before threads begin, read by all */
 static unsigned fail_at, n_seen;
+bool (*torture_where)(void);
 
 static bool fails(void)
 {
 	unsigned n;
 
-	if (!__atomic_load_n(&armed, __ATOMIC_RELAXED))
+	if (!__atomic_load_n(&armed, __ATOMIC_RELAXED) || (torture_where && !torture_where()))
 		return false;
 	n = __atomic_add_fetch(&n_seen, 1, __ATOMIC_RELAXED);
 	if (n != fail_at && !(for_ever && n > fail_at))

@@ -17,6 +17,8 @@ unsigned torture(void (*body)(void *ctx), void *ctx);
 void torture_arm(void);    /* allocations count from here .. */
 void torture_disarm(void); /* .. to here */
 bool torture_hit(void);    /* one has failed */
+/* torture_where - if it is set, only allocations during which it says true count. */
+extern bool (*torture_where)(void);
 
 #define TORTURE(condition)                                                                         \
 	do {                                                                                       \

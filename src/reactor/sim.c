@@ -238,6 +238,11 @@ bool sim_step(struct sim *s)
 	return sim_step_by(s, UINT64_MAX - 1);
 }
 
+bool sim_in_turn(const struct sim *s)
+{
+	return s->stepping;
+}
+
 bool sim_step_by(struct sim *s, uint64_t until_ns)
 {
 	check(!s->stepping);

@@ -247,6 +247,8 @@ static void conn_tick(struct io_timer *timer)
 		load_look(c->s);
 	}
 	conn_ping(c, now);
+	if (c->tx.n) /* perhaps there was no memory to send it with */
+		conn_kick(c);
 	if (c->state != CONN_ENDING && io_timer_set(c->w->io, &c->timer, now + tick_ns))
 		conn_end(c, "no memory for a timer");
 }

@@ -4,6 +4,7 @@
  * A request may come in pieces (C bit): each piece but the last is answered by an empty response that asks for
  * more. An answer longer than the initiator's MaxRecvDataSegmentLength goes in pieces likewise; it asks for
  * each with an empty request. One text negotiation at a time; a new one drops the old. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "nego.h"
@@ -57,8 +58,8 @@ static int send_targets(struct conn *c, const char *value, struct text *answer)
 	return rc;
 }
 
-/* text_answer - false: not a text, a broken rule, or no memory; nothing of it holds then. */
-static bool text_answer(struct conn *c, struct text *in, struct text *out)
+/* text_answer - 0; -ENOMEM; or positive: not a text, or a broken rule. Nothing of it holds then. */
+static int text_answer(struct conn *c, struct text *in, struct text *out)
 {
 	struct nego n;
 	const char *targets;
@@ -75,7 +76,7 @@ static bool text_answer(struct conn *c, struct text *in, struct text *out)
 	if (!rc)
 		c->params = n.params;
 	nego_deinit(&n);
-	return !rc;
+	return rc;
 }
 
 /* text_reply - the next piece of the answer; C and a TTT when there is more. */
@@ -117,9 +118,18 @@ static void text_more(struct conn *c)
 	tx_push(c, tx);
 }
 
+/* text_fail - RFC 7143 11.17.1: what only lacks memory may be sent again. */
+static void text_fail(struct conn *c, int rc)
+{
+	text_end(&c->text);
+	text_end(&c->answer);
+	conn_reject(c, rc == -ENOMEM ? REJECT_LONG_OPERATION : REJECT_PROTOCOL_ERROR);
+}
+
 void rx_text_request(struct conn *c)
 {
 	bool goes_on = c->rx.ttt != TAG_NONE;
+	int rc;
 
 	if (goes_on && (c->rx.itt != c->text_itt || (!c->text && !c->answer) ||
 			       c->rx.ttt != tag_make(index_make(0, TEXT_SLOT), c->index))) {
@@ -135,9 +145,9 @@ void rx_text_request(struct conn *c)
 		text_end(&c->answer);
 		c->text = text_begin(TEXT_MAX);
 	}
-	if (!c->text || text_add_bytes(c->text, c->rx_data, c->rx.data_len)) {
-		text_end(&c->text);
-		conn_reject(c, REJECT_PROTOCOL_ERROR);
+	rc = c->text ? text_add_bytes(c->text, c->rx_data, c->rx.data_len) : -ENOMEM;
+	if (rc) {
+		text_fail(c, rc);
 		return;
 	}
 	if (c->rx.text.c) {
@@ -146,10 +156,9 @@ void rx_text_request(struct conn *c)
 	}
 	c->answer = text_begin(ANSWER_MAX);
 	c->answer_at = 0;
-	if (!c->answer || !text_answer(c, c->text, c->answer)) {
-		text_end(&c->text);
-		text_end(&c->answer);
-		conn_reject(c, REJECT_PROTOCOL_ERROR);
+	rc = c->answer ? text_answer(c, c->text, c->answer) : -ENOMEM;
+	if (rc) {
+		text_fail(c, rc);
 		return;
 	}
 	text_end(&c->text);

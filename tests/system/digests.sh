@@ -56,6 +56,13 @@ changing() {
 	bench --digest --rw read --bs 1M >/dev/null
 }
 
+# Reads that nobody checks, of blocks that differ, many at once: none may land on another before its digest is known.
+many_at_once() {
+	bench --rw write --bs 1M --iodepth 4 >/dev/null
+	bench --digest --rw randread --bs 4k --iodepth 32 || fail "a digest was wrong"
+	bench --digest --rw read --bs 64k --iodepth 8 || fail "a digest was wrong"
+}
+
 without_them_nothing() {
 	local said
 	start plain --ram $SIZE
@@ -65,10 +72,11 @@ without_them_nothing() {
 	stop plain
 }
 
-plan 5
+plan 6
 it "serves" serve
 it "reads a page at most once for its digests" read_at_most_once
 it "is right while pages change" changing
+it "is right for many reads of different blocks" many_at_once
 it "keeps nothing without digests" without_them_nothing
 it "ends well" stop srv
 the_end

@@ -266,12 +266,44 @@ static void wrong_among_many(struct daemon *d)
 	}
 }
 
+/* Many small reads at once, of what was written in large pieces and without digests: what of it is known, and what is counted
+ * while others wait, must be the same. */
+static void many_small_reads(struct daemon *d)
+{
+	enum { DEPTH = 32, MIB_BLOCKS = 2048, N_MIB = 16 };
+	struct peer_params want = params(3, 0);
+	struct peer *w = daemon_peer(d, NULL), *p;
+	uint8_t *data = scene_alloc(MIB_BLOCKS * BLOCK), *in = scene_alloc(DEPTH * 8 * BLOCK);
+	struct peer_task t[DEPTH];
+
+	for (unsigned i = 0; i < N_MIB; i++) {
+		pattern(data, MIB_BLOCKS * BLOCK, 3, (uint64_t)i * MIB_BLOCKS * BLOCK);
+		peer_write(w, i * MIB_BLOCKS, MIB_BLOCKS, data);
+	}
+	p = daemon_peer(d, &want);
+	for (unsigned round = 0; round < scene_effort(200); round++) {
+		uint32_t n = round % 2 ? 8 : 1 + (uint32_t)scene_random(8);
+
+		peer_hold(p);
+		for (unsigned i = 0; i < DEPTH; i++) {
+			peer_task_rw(&t[i], false, scene_random(N_MIB * MIB_BLOCKS / n) * n, n,
+				in + i * 8 * BLOCK);
+			peer_start(p, &t[i]);
+		}
+		peer_flush(p);
+		peer_wait_all(p);
+		for (unsigned i = 0; i < DEPTH; i++)
+			EXPECT_EQ(t[i].st.status, 0);
+	}
+}
+
 static const struct scene_case cases[] = {
 	CASE(every_agreement),
 	CASE(byte_by_byte),
 	CASE(wrong_headers, .ours = true),
 	CASE(wrong_data, .ours = true),
 	CASE(wrong_among_many, .ours = true),
+	CASE(many_small_reads),
 	{.name = "every_agreement_file",
 		.run = every_agreement,
 		.file = 64 << 20,

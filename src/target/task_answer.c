@@ -17,7 +17,8 @@ static void residual(const struct task *t, bool *overp, bool *underp, uint32_t *
 		moved = t->scsi.out_full;
 	else if (t->scsi.write && t->scsi.status == SCSI_CHECK_CONDITION)
 		moved = t->failed ? 0 : t->scsi.out_len;
-	else if (t->scsi.write || t->scsi.status == SCSI_GOOD) /* EDTL 0 has no direction, and may be too short */
+	else if (t->scsi.write ||
+		 t->scsi.status == SCSI_GOOD) /* EDTL 0 has no direction, and may be too short */
 		moved = t->scsi.out_full;
 	if (t->scsi.in_len && !t->scsi.write) /* what goes the wrong way does not go */
 		moved = t->scsi.in_len;

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "disk_pool.h"
+#include "join.h"
 
 struct epoll_engine {
 	struct engine_core e; /* first */
+	struct list pending;
+	struct join join;
 	struct disk_pool pool;
 };
 
@@ -21,7 +24,15 @@ static int start(struct engine_core *e)
 	return 0;
 }
 
-static void flush(struct engine_core *e) {}
+static void flush(struct engine_core *e)
+{
+	struct epoll_engine *x = self(e);
+	struct list *node;
+
+	join_flush(&x->join);
+	while ((node = list_pop(&x->pending)))
+		disk_pool_take(&x->pool, list_entry(node, struct io_disk, link));
+}
 
 static bool reap(struct engine_core *e)
 {
@@ -30,19 +41,22 @@ static bool reap(struct engine_core *e)
 
 static uint64_t may_sleep(struct engine_core *e)
 {
-	return disk_pool_has_done(&self(e)->pool) ? 0 : UINT64_MAX;
+	struct epoll_engine *x = self(e);
+
+	return disk_pool_has_done(&x->pool) || !list_empty(&x->join.fresh) ? 0 : UINT64_MAX;
 }
 
 static void epoll_free(struct engine_core *e)
 {
 	disk_pool_deinit(&self(e)->pool);
+	join_deinit(&self(e)->join);
 	engine_deinit(e);
 	free(self(e));
 }
 
 static void disk(struct io *io, struct io_disk *d)
 {
-	disk_pool_take(&self(engine_of(io))->pool, d);
+	join_add(&self(engine_of(io))->join, d);
 }
 
 static int lend_memory(struct io *io, void *base, size_t len)
@@ -77,6 +91,8 @@ int epoll_engine_new(struct engine_core **ep, unsigned index, unsigned user_time
 		free(x);
 		return rc;
 	}
+	list_init(&x->pending);
+	join_init(&x->join, &x->pending);
 	disk_pool_init(&x->pool, &x->e.io);
 	*ep = &x->e;
 	return 0;

@@ -208,6 +208,51 @@ static void disk_each_is_told_once(struct world *w)
 	free(data);
 }
 
+/* Neighbours that are asked for in one turn, of which the system cannot do one: it has no memory. */
+static void disk_neighbours(struct world *w)
+{
+	enum { N = 64, LEN = 1024, BAD = 40 };
+	static char out[N][2 * LEN], in[N][2 * LEN];
+	int fd = w->kind->disk(w);
+	bool bad = w->kind != &world_sim;
+
+	for (unsigned kind = 0; kind < 2; kind++) {
+		struct request *q = calloc(N, sizeof(*q));
+		unsigned n_done = 0;
+
+		for (unsigned i = 0; i < N; i++) {
+			char *at = kind ? in[i] : out[i];
+
+			for (unsigned k = 0; !kind && k < LEN; k++)
+				out[i][k] = pattern(i * LEN + k);
+			q[i].d = (struct io_disk){.kind = kind ? IO_READ : IO_WRITE, .fd = fd};
+			q[i].d.off = 4096 + i * LEN;
+			q[i].iov[0] = (struct iovec){bad && i == BAD ? (char *)16 : at, LEN};
+			q[i].d.n_iov = 1;
+			submit(w, &q[i]);
+		}
+		WORLD_UNTIL(w, ({
+			n_done = 0;
+			for (unsigned i = 0; i < N; i++)
+				n_done += q[i].n_done;
+			n_done >= N;
+		}));
+		world_settle(w);
+		for (unsigned i = 0; i < N; i++) {
+			assert_int_equal(q[i].n_done, 1);
+			if (bad && i == BAD)
+				assert_int_equal(q[i].res, -EFAULT);
+			else if (bad)
+				assert_int_equal(q[i].res, LEN);
+			else
+				assert_true(q[i].res > 0); /* the simulation's may be short */
+		}
+		free(q);
+	}
+	for (unsigned i = 0; bad && i < N; i++)
+		assert_true(i == BAD || !memcmp(in[i], out[i], LEN));
+}
+
 struct chain {
 	struct request q;
 	struct world *w;
@@ -250,6 +295,7 @@ int main(void)
 		WORLD_CASE(disk_clone),
 		WORLD_CASE(disk_errors),
 		WORLD_CASE(disk_each_is_told_once),
+		WORLD_CASE(disk_neighbours),
 		WORLD_CASE(disk_request_from_its_own_end),
 	};
 

@@ -1,7 +1,7 @@
 /* uring.c - the engine that gives the disk to io_uring. Sockets stay with epoll, and epoll_wait()
  * stays the one place to sleep.
  *
- * Requests wait in `pending` until the turn ends; then one system call submits them all. At most
+ * Requests wait until the turn ends; then neighbours are joined (join.h), and one system call submits them all. At most
  * MAX_FLIGHT are with the kernel, which is what the completion ring holds, so it never overflows.
  *
  * Waking. A ring with DEFER_TASKRUN does its completions only when its own thread enters it, and
@@ -22,6 +22,7 @@
 #include <unistd.h>
 #include "disk_pool.h"
 #include "fixed.h"
+#include "join.h"
 #include "log.h"
 
 enum {
@@ -43,6 +44,7 @@ struct uring_engine {
 	bool told; /* that submitting fails */
 	bool bell; /* the ring may write the eventfd */
 	struct list pending;
+	struct join join;
 	struct fixed fixed;
 	bool pooled; /* the pool has been used */
 	struct disk_pool pool;
@@ -60,9 +62,7 @@ static void disk(struct io *io, struct io_disk *d)
 		disk_pool_take(&self(engine_of(io))->pool, d);
 		return;
 	}
-	d->io = io;
-	d->res = 0; /* until it is done: how often it was tried */
-	list_push_back(&self(engine_of(io))->pending, &d->link);
+	join_add(&self(engine_of(io))->join, d);
 }
 
 static int lend_memory(struct io *io, void *base, size_t len)
@@ -155,6 +155,7 @@ static void flush(struct engine_core *e)
 {
 	struct uring_engine *x = self(e);
 
+	join_flush(&x->join);
 	while (!list_empty(&x->pending) && x->n_flight < x->max_flight) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&x->ring);
 
@@ -237,6 +238,8 @@ static uint64_t may_sleep(struct engine_core *e)
 
 	if (x->pooled && disk_pool_has_done(&x->pool))
 		return 0;
+	if (!list_empty(&x->join.fresh))
+		return 0;
 	if (!x->n_flight && list_empty(&x->pending))
 		return UINT64_MAX;
 	bell_set(x, true);
@@ -266,6 +269,7 @@ static void uring_free(struct engine_core *e)
 	struct uring_engine *x = self(e);
 
 	check(!x->n_flight && list_empty(&x->pending));
+	join_deinit(&x->join);
 	disk_pool_deinit(&x->pool);
 	io_uring_queue_exit(&x->ring);
 	engine_deinit(e);
@@ -370,6 +374,7 @@ int uring_engine_new(
 	x->pooled = false;
 	disk_pool_init(&x->pool, &x->e.io);
 	list_init(&x->pending);
+	join_init(&x->join, &x->pending);
 	fixed_init(&x->fixed, &x->ring);
 	*ep = &x->e;
 	return 0;

@@ -253,6 +253,42 @@ static void late_and_in_any_order(struct daemon *d)
 	EXPECT(n_failed > 10 && n_failed < SLOTS * ROUNDS / 2, "%u failed", n_failed);
 }
 
+/* A stream in small pieces, many of them at once: neighbours go to the disk together, and each is answered. */
+static void small_pieces_of_a_stream(struct daemon *d)
+{
+	enum { PIECES = 32, PIECE = LEN / 16, ROUNDS = 8 };
+	struct peer_params want = peer_params_default();
+	struct peer_task *t = scene_alloc(PIECES * sizeof(*t));
+	uint8_t *out = scene_alloc(PIECES * PIECE), *now = scene_alloc(PIECES * PIECE);
+	struct dump dump;
+	struct peer *p;
+
+	want.immediate_data = true;
+	p = daemon_peer(d, &want);
+	for (uint64_t round = 0; round < ROUNDS; round++) {
+		uint64_t lba = round * PIECES * (PIECE / BLOCK);
+
+		pattern(out, PIECES * PIECE, round, 0);
+		peer_hold(p);
+		for (unsigned i = 0; i < PIECES; i++) {
+			peer_task_rw(&t[i], true, lba + i * (PIECE / BLOCK), PIECE / BLOCK,
+				out + i * PIECE);
+			peer_start(p, &t[i]);
+		}
+		peer_flush(p);
+		peer_wait_all(p);
+		for (unsigned i = 0; i < PIECES; i++)
+			EXPECT_EQ(t[i].st.status, 0);
+		peer_read(p, lba, PIECES * (PIECE / BLOCK), now);
+		pattern_expect(now, PIECES * PIECE, round, 0);
+	}
+	daemon_dump(d, &dump);
+	EXPECT_EQ(dump_get(&dump, "disk_requests{write}"), PIECES * ROUNDS);
+	EXPECT(dump_get(&dump, "disk_requests{joined}") >= PIECES * ROUNDS / 4,
+		"only %lu of %u writes were joined", dump_get(&dump, "disk_requests{joined}"),
+		PIECES * ROUNDS);
+}
+
 static const struct scene_case cases[] = {
 	CASE(an_unreadable_block_is_named, .ram = "64M,error=read:lba=4000-4007", .ours = true),
 	CASE(a_failed_write_is_told_and_tried_again, .ram = "64M,error=write:lba=1000-1063:count=2",
@@ -270,5 +306,7 @@ static const struct scene_case cases[] = {
 	CASE(the_server_is_stopped_meanwhile, .ram = SLOW_WRITES, .ours = true),
 	CASE(late_and_in_any_order,
 		.ram = "64M,delay=write:1ms:jitter=exp,error=write:rate=0.1:seed=7", .ours = true),
+	CASE(small_pieces_of_a_stream, .file = 32 << 20, .options = ",mode=write-through",
+		.ours = true),
 };
 SCENES(cases)

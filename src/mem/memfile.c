@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 #include "arena.h"
 #include "log.h"
+#include "rundir.h"
 #include "sysmem.h"
 
 enum { PATH_ROOM = 4096, NAMES_MAX = 10000, CHUNK = 64 << 20, FIRST = 256 << 20 };
@@ -24,7 +24,7 @@ enum { PATH_ROOM = 4096, NAMES_MAX = 10000, CHUNK = 64 << 20, FIRST = 256 << 20 
 
 struct search {
 	const struct memfile_params *p;
-	char dir[PATH_ROOM / 2];
+	struct rundir dir;
 	int dir_fd; /* locked */
 	struct memfile *found;
 	char *err;
@@ -130,62 +130,6 @@ static int memfile_make(struct memfile *m, uint64_t n_pages)
 	return ledger_format(&m->ledger, m->head, n_pages, id);
 }
 
-/* --- where --- */
-
-static bool is_tmpfs(const char *dir)
-{
-	struct statfs fs;
-
-	return statfs(dir, &fs) == 0 &&
-	       ((uint32_t)fs.f_type == TMPFS_MAGIC || (uint32_t)fs.f_type == RAMFS_MAGIC);
-}
-
-/* A directory that everybody could have made must be ours. */
-static bool dir_usable(const char *dir, bool mine)
-{
-	struct stat st;
-
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return false;
-	if (lstat(dir, &st) < 0 || access(dir, W_OK | X_OK) < 0)
-		return false;
-	return !mine || (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022));
-}
-
-static bool try_dir(struct search *s, bool mine, const char *parent, const char *name)
-{
-	if ((size_t)snprintf(s->dir, sizeof(s->dir), "%s%s%s", parent, *name ? "/" : "", name) >=
-		sizeof(s->dir))
-		return false;
-	return is_tmpfs(*name ? parent : s->dir) && dir_usable(s->dir, mine);
-}
-
-static int find_dir(struct search *s)
-{
-	const char *given = s->p->dir, *xdg = getenv("XDG_RUNTIME_DIR");
-	char own[40];
-
-	snprintf(own, sizeof(own), "berth-%u", (unsigned)geteuid());
-	if (given) {
-		if (mkdir(given, 0700) < 0 && errno != EEXIST)
-			return refuse(s, -errno, "--run-dir %s: %s", given, strerror(errno));
-		if (access(given, W_OK | X_OK) < 0)
-			return refuse(s, -errno, "--run-dir %s: %s", given, strerror(errno));
-		if (try_dir(s, false, given, ""))
-			return 0;
-	} else if (try_dir(s, false, "/run", "berth") ||
-		   (xdg && *xdg == '/' && try_dir(s, false, xdg, "berth"))) {
-		return 0;
-	}
-	if (!try_dir(s, true, "/dev/shm", own))
-		return refuse(s, -ENOTDIR,
-			"--run-dir: there is no tmpfs that buffer memory could lie in (neither /run, "
-			"$XDG_RUNTIME_DIR nor /dev/shm)");
-	if (given)
-		log_warn("--run-dir %s: is no tmpfs; buffer memory lies in %s", given, s->dir);
-	return 0;
-}
-
 /* --- which --- */
 
 static uint64_t count_ours(const struct search *s, const struct memfile *m)
@@ -283,7 +227,7 @@ static int look_at_name(struct search *s, const char *name)
 	char path[PATH_ROOM];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%.255s", s->dir, name);
+	snprintf(path, sizeof(path), "%s/%.255s", s->dir.path, name);
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return 0; /* somebody else's */
@@ -295,12 +239,12 @@ static int look_at_name(struct search *s, const char *name)
 
 static int look_around(struct search *s)
 {
-	DIR *d = opendir(s->dir);
+	DIR *d = opendir(s->dir.path);
 	struct dirent *e;
 	int r = 0;
 
 	if (!d)
-		return refuse(s, -errno, "%s: %s", s->dir, strerror(errno));
+		return refuse(s, -errno, "%s: %s", s->dir.path, strerror(errno));
 	while (!r && (e = readdir(d))) {
 		if (!strncmp(e->d_name, PREFIX, strlen(PREFIX)) && !strstr(e->d_name, ".bad"))
 			r = look_at_name(s, e->d_name);
@@ -360,18 +304,18 @@ static int take_memory(struct search *s, int fd, uint64_t *n_pagesp)
 	uint64_t want = s->p->n_pages, left = bytes_left(fd), fits = pages_that_fit(left), at;
 
 	if (want > fits && s->p->exact)
-		return refuse(s, -ENOSPC, "--cache %luM: %s has room for %luM", want >> 8, s->dir,
-			fits >> 8);
+		return refuse(s, -ENOSPC, "--cache %luM: %s has room for %luM", want >> 8,
+			s->dir.path, fits >> 8);
 	if (want > fits && fits < s->p->min_pages)
 		return refuse(s, -ENOSPC, "--cache: %s has room for %luM, and it takes %luM",
-			s->dir, fits >> 8, s->p->min_pages >> 8);
+			s->dir.path, fits >> 8, s->p->min_pages >> 8);
 	if (want > fits) {
-		log_warn("%s has room for %luM of buffer memory: that much it is, not %luM", s->dir,
-			fits >> 8, want >> 8);
+		log_warn("%s has room for %luM of buffer memory: that much it is, not %luM",
+			s->dir.path, fits >> 8, want >> 8);
 		want = fits;
 	}
 	if (ftruncate(fd, (off_t)ledger_len(want, &at)) < 0)
-		return refuse(s, -errno, "%s: %s", s->dir, strerror(errno));
+		return refuse(s, -errno, "%s: %s", s->dir.path, strerror(errno));
 	*n_pagesp = want;
 	return 0;
 }
@@ -392,7 +336,7 @@ static int make_named(struct search *s)
 	int fd = -1, r;
 
 	for (unsigned i = 0; fd < 0 && i < NAMES_MAX; i++) {
-		snprintf(path, sizeof(path), "%s/" PREFIX "%u", s->dir, i);
+		snprintf(path, sizeof(path), "%s/" PREFIX "%u", s->dir.path, i);
 		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd < 0 && errno != EEXIST)
 			break;
@@ -438,7 +382,7 @@ static int open_locked(struct search *s)
 	m = s->found;
 	if (memfile_take(m, MAX(ledger_top(m->ledger), (uint64_t)FIRST / ARENA_PAGE)) < 0)
 		return refuse(s, -ENOSPC, "--cache %luM: there is not so much memory in %s",
-			m->ledger->n_pages >> 8, s->dir);
+			m->ledger->n_pages >> 8, s->dir.path);
 	return 0;
 }
 
@@ -448,12 +392,12 @@ int memfile_open(struct memfile **mp, const struct memfile_params *p, char *err,
 	int r;
 
 	err[0] = '\0';
-	r = find_dir(&s);
+	r = rundir_find(&s.dir, p->dir, err, err_len);
 	if (r)
 		return r;
-	s.dir_fd = open(s.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s.dir_fd = open(s.dir.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s.dir_fd < 0 || flock(s.dir_fd, LOCK_EX) < 0)
-		r = refuse(&s, -errno, "%s: %s", s.dir, strerror(errno));
+		r = refuse(&s, -errno, "%s: %s", s.dir.path, strerror(errno));
 	else
 		r = open_locked(&s);
 	if (s.dir_fd >= 0)

@@ -1,21 +1,10 @@
-/* cache.c - who gives way, the open pages, and who waits (see cache.h).
- *
- * A slot says whose content a page is. It is written under the map's lock by who puts the page in,
- * and read by who evicts without it, so it is a hint: it counts only when, under that volume's lock,
- * the entry it leads to names this very page. Slots of pages that left a map otherwise are stale
- * and harmless, and so are their places in the policy's queues: a page gets a new one whenever it enters a
- * map. Volumes do not go while pages are evicted: both hold `lock`.
- *
- * A page that volume_copy() has put into several entries has a slot for one of them; the others are
- * its sharers, in a chain that begins at more[page] (an index into the pool), and the slot's `at`
- * has the bit MORE. When the slot's entry gives way a sharer takes the slot. */
-#include "cache.h"
+/* cache.c - who gives way, and the open pages (see cache.h, cache_in.h). */
+#include "cache_in.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "counter.h"
-#include "policy.h"
 #include "writer.h"
 
 enum {
@@ -23,47 +12,6 @@ enum {
 	TIDY_STEPS = 1024, /* pages that cache_tidy() looks at */
 	TIDY_PAGES = 128,
 	OPEN_MAX = 16384, /* pages kept open: an eighth, at most 64 MiB */
-	SHARERS = 64,     /* of a page that are remembered */
-};
-
-struct slot {
-	struct volume *v; /* NULL: nobody's */
-	uint64_t at;      /* with MORE */
-};
-#define MORE (1ull << 63)
-
-struct sharer {
-	struct volume *v;
-	uint64_t at;
-	uint32_t next; /* 0: none */
-};
-
-struct cache {
-	struct list link;
-	unsigned n_refs;
-	uint32_t n_numbers; /* atomic */
-	struct arena *arena;
-	struct slot *slots;
-	uint32_t n_slots, n_keep_open;
-
-	pthread_mutex_t lock; /* one evicts; and volumes that go */
-
-	pthread_mutex_t order_lock; /* innermost */
-	struct policy policy;
-
-	pthread_mutex_t share_lock; /* the three below; innermost but for the arena's */
-	uint32_t *more;             /* a page: its first sharer; 0: none */
-	struct sharer *pool;        /* [0] is not used */
-	uint32_t n_pool, free_sharer;
-
-	uint32_t n_holders; /* atomic, as the three below */
-	uint32_t n_borrowed;
-	uint32_t n_starved;
-	uint32_t n_wanted;
-	pthread_mutex_t starve_lock;
-	struct list starved;
-	pthread_mutex_t writers_lock;
-	struct list writers;
 };
 
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -150,136 +98,6 @@ struct cache *cache_put(struct cache *c)
 	return NULL;
 }
 
-/* --- slots --- */
-static void sharer_put(struct cache *c, uint32_t i)
-{
-	c->pool[i].next = c->free_sharer;
-	c->free_sharer = i;
-}
-
-static uint32_t sharer_get(struct cache *c)
-{
-	uint32_t i = c->free_sharer, n = MAX(2 * c->n_pool, 64u);
-	struct sharer *pool;
-
-	if (i) {
-		c->free_sharer = c->pool[i].next;
-		return i;
-	}
-	pool = realloc(c->pool, n * sizeof(*pool));
-	if (!pool)
-		return 0;
-	c->pool = pool;
-	for (uint32_t k = MAX(c->n_pool, 1u); k < n; k++)
-		sharer_put(c, k);
-	c->n_pool = n;
-	return sharer_get(c);
-}
-
-/* Sharers of what the page was before. */
-static void sharers_drop(struct cache *c, uint32_t page)
-{
-	pthread_mutex_lock(&c->share_lock);
-	while (c->more[page]) {
-		uint32_t i = c->more[page];
-
-		c->more[page] = c->pool[i].next;
-		sharer_put(c, i);
-	}
-	pthread_mutex_unlock(&c->share_lock);
-}
-
-/* What ghosts know a page by. */
-static uint64_t id_of(const struct volume *v, uint64_t at)
-{
-	return ((uint64_t)(v ? v->number : 0) << 40) + at;
-}
-
-bool cache_share(struct cache *c, uint32_t page, struct volume *v, uint64_t at)
-{
-	struct slot *s = &c->slots[page];
-	unsigned n = 0;
-	uint32_t i;
-
-	pthread_mutex_lock(&c->share_lock);
-	for (i = c->more[page]; i; i = c->pool[i].next)
-		n++;
-	i = n < SHARERS ? sharer_get(c) : 0;
-	if (i) {
-		c->pool[i] = (struct sharer){v, at, c->more[page]};
-		c->more[page] = i;
-		__atomic_fetch_or(&s->at, MORE, __ATOMIC_RELEASE);
-	}
-	pthread_mutex_unlock(&c->share_lock);
-	pthread_mutex_lock(&c->order_lock);
-	if (i)
-		policy_keep(&c->policy, page, id_of(v, at));
-	pthread_mutex_unlock(&c->order_lock);
-	return i;
-}
-
-/* promote - the slot's owner has none of it any more: a sharer takes its place. False: there is none. */
-static bool promote(struct cache *c, uint32_t page)
-{
-	struct slot *s = &c->slots[page];
-	uint32_t i;
-
-	pthread_mutex_lock(&c->share_lock);
-	i = c->more[page];
-	if (i) {
-		c->more[page] = c->pool[i].next;
-		__atomic_store_n(
-			&s->at, c->pool[i].at | (c->more[page] ? MORE : 0), __ATOMIC_RELAXED);
-		__atomic_store_n(&s->v, c->pool[i].v, __ATOMIC_RELEASE);
-		sharer_put(c, i);
-	}
-	pthread_mutex_unlock(&c->share_lock);
-	return i;
-}
-
-void cache_note(struct cache *c, uint32_t page, struct volume *v, uint64_t at)
-{
-	if (unlikely(__atomic_load_n(&c->slots[page].at, __ATOMIC_RELAXED) & MORE))
-		sharers_drop(c, page);
-	__atomic_store_n(&c->slots[page].at, at, __ATOMIC_RELAXED);
-	__atomic_store_n(&c->slots[page].v, v, __ATOMIC_RELEASE);
-	pthread_mutex_lock(&c->order_lock);
-	policy_add(&c->policy, page, id_of(v, at));
-	pthread_mutex_unlock(&c->order_lock);
-}
-
-static void forget_sharers(struct cache *c, const struct volume *v)
-{
-	pthread_mutex_lock(&c->share_lock);
-	for (uint32_t page = 0; c->n_pool && page < c->n_slots; page++) {
-		uint32_t *ip = &c->more[page];
-
-		if (!(__atomic_load_n(&c->slots[page].at, __ATOMIC_RELAXED) & MORE))
-			continue;
-		while (*ip) {
-			uint32_t i = *ip;
-
-			if (c->pool[i].v != v) {
-				ip = &c->pool[i].next;
-				continue;
-			}
-			*ip = c->pool[i].next;
-			sharer_put(c, i);
-		}
-	}
-	pthread_mutex_unlock(&c->share_lock);
-}
-
-void cache_forget(struct cache *c, struct volume *v)
-{
-	pthread_mutex_lock(&c->lock);
-	forget_sharers(c, v);
-	for (uint32_t page = 0; page < c->n_slots; page++)
-		if (c->slots[page].v == v)
-			__atomic_store_n(&c->slots[page].v, NULL, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&c->lock);
-}
-
 void cache_drop(struct cache *c, struct volume *v, uint64_t first, uint32_t n)
 {
 	struct give g = {.v = v};
@@ -342,12 +160,13 @@ static enum policy_end evict(struct cache *c, uint32_t page, uint64_t *idp, bool
 	enum policy_end r = POLICY_GONE;
 
 	at &= ~MORE;
-	*idp = id_of(v, at);
+	*idp = owner_id(v, at);
 	if (v && at < v->n_pages)
 		r = leave_entry(c, v, at, page, shared);
 	if (r == POLICY_OUT)
 		__atomic_store_n(&s->v, NULL, __ATOMIC_RELAXED);
-	*againp = unlikely(shared) && (r == POLICY_OUT || r == POLICY_GONE) && promote(c, page);
+	*againp =
+		unlikely(shared) && (r == POLICY_OUT || r == POLICY_GONE) && owner_promote(c, page);
 	return r;
 }
 
@@ -446,113 +265,4 @@ bool cache_spare(struct cache *c, uint32_t n)
 	if (n_open < n + n_left)
 		n_open += evict_pages(c, n, 4ull * n);
 	return n_open >= n + n_left;
-}
-
-/* --- writers --- */
-void cache_add_writer(struct cache *c, struct writer *w)
-{
-	pthread_mutex_lock(&c->writers_lock);
-	list_push_back(&c->writers, &w->link);
-	pthread_mutex_unlock(&c->writers_lock);
-}
-
-void cache_remove_writer(struct cache *c, struct writer *w)
-{
-	pthread_mutex_lock(&c->writers_lock);
-	list_remove(&w->link);
-	pthread_mutex_unlock(&c->writers_lock);
-}
-
-static void press_writers(struct cache *c)
-{
-	pthread_mutex_lock(&c->writers_lock);
-	list_for_each(node, &c->writers)
-		writer_press(list_entry(node, struct writer, link));
-	pthread_mutex_unlock(&c->writers_lock);
-}
-
-/* --- who waits --- */
-void cache_want(struct cache *c, uint32_t n)
-{
-	press_writers(c);
-	if (__atomic_load_n(&c->n_wanted, __ATOMIC_RELAXED) < n)
-		__atomic_store_n(&c->n_wanted, n, __ATOMIC_SEQ_CST);
-}
-
-static void starved_next(struct cache *c)
-{
-	struct vol_work *w = NULL;
-
-	pthread_mutex_lock(&c->starve_lock);
-	if (!list_empty(&c->starved)) {
-		w = list_entry(list_pop(&c->starved), struct vol_work, link);
-		__atomic_sub_fetch(&c->n_starved, 1, __ATOMIC_SEQ_CST);
-	}
-	pthread_mutex_unlock(&c->starve_lock);
-	if (w)
-		work_later(w);
-}
-
-void cache_event(struct cache *c)
-{
-	uint32_t n_wanted = __atomic_load_n(&c->n_wanted, __ATOMIC_SEQ_CST);
-
-	if (unlikely(n_wanted)) {
-		cache_make_room(c, n_wanted);
-		if (arena_n_open(c->arena) >= n_wanted && !arena_waited(c->arena))
-			__atomic_store_n(&c->n_wanted, 0, __ATOMIC_SEQ_CST);
-	}
-	if (unlikely(__atomic_load_n(&c->n_starved, __ATOMIC_SEQ_CST)))
-		starved_next(c);
-}
-
-void cache_hold(struct cache *c)
-{
-	__atomic_add_fetch(&c->n_holders, 1, __ATOMIC_SEQ_CST);
-}
-
-void cache_release(struct cache *c)
-{
-	__atomic_sub_fetch(&c->n_holders, 1, __ATOMIC_SEQ_CST);
-	cache_event(c);
-}
-
-bool cache_borrow(struct cache *c, uint32_t n)
-{
-	uint32_t most = c->n_slots / 32;
-
-	if (n > most)
-		return false;
-	if (__atomic_add_fetch(&c->n_borrowed, n, __ATOMIC_RELAXED) <= most)
-		return true;
-	__atomic_sub_fetch(&c->n_borrowed, n, __ATOMIC_RELAXED);
-	return false;
-}
-
-void cache_repay(struct cache *c, uint32_t n)
-{
-	if (n)
-		__atomic_sub_fetch(&c->n_borrowed, n, __ATOMIC_RELAXED);
-}
-
-/* Whoever starves says so and then looks for holders; the last holder goes and then looks for who
- * starves: one of them sees the other. */
-bool cache_starve(struct cache *c, struct vol_work *w, bool front)
-{
-	bool stays = true;
-
-	press_writers(c);
-	pthread_mutex_lock(&c->starve_lock);
-	if (front)
-		list_push_front(&c->starved, &w->link);
-	else
-		list_push_back(&c->starved, &w->link);
-	__atomic_add_fetch(&c->n_starved, 1, __ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&c->n_holders, __ATOMIC_SEQ_CST)) {
-		list_remove(&w->link);
-		__atomic_sub_fetch(&c->n_starved, 1, __ATOMIC_SEQ_CST);
-		stays = false;
-	}
-	pthread_mutex_unlock(&c->starve_lock);
-	return stays;
 }

@@ -1,7 +1,7 @@
 /* space.c - how much a thin file may still grow, and when that is little.
  *
  * The file system that holds the image is shared with whoever else writes to it, so what it can give is looked at,
- * not counted: when the volume starts, and with each look at the image's stamp (writer.c), which is while the image
+ * not counted: when the volume starts, and with each look at the image's stamp (stamp.c), which is while the image
  * changes. */
 #include <errno.h>
 #include "log.h"

@@ -58,9 +58,9 @@ MUTANTS = [
     # write-back
     ("flush-skipped-for-a-page-that-is-dirty-anew", "src/volume/writer.c",
      "written(w) || w->unsynced", "written(w)"),
-    ("flush-counted-for-later-writes", "src/volume/writer.c",
+    ("flush-counted-for-later-writes", "src/volume/back.c",
      "\tif (!(e & ENTRY_MARK) == !w->mark)\n\t\treturn e; /* it ended later */\n", ""),
-    ("failed-flush-forgotten", "src/volume/writer.c",
+    ("failed-flush-forgotten", "src/volume/back.c",
      "\tif (w->sync_error)\n\t\treturn dirty_again(v, at, e);\n", ""),
     ("record-retired-before-the-next-is-published", "src/volume/dirty.c",
      "\tpublish_all(work);\n",

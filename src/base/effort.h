@@ -1,5 +1,5 @@
 /* effort.h - how much a test does. BERTH_SLOW says how many times slower a checker makes it (scripts/matrix sets it);
- * without one, and under ASan, which costs little, a test does all of it. */
+ * without one, and where it is small, a test does all of it. */
 #pragma once
 
 #include <stdlib.h>

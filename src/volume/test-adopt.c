@@ -6,6 +6,7 @@
  * acknowledged command left it, or as the one under way does; that one's pages all or none when
  * it writes back. Then the fresh volume is flushed, and its disk must hold the same. */
 #include "backtest.h"
+#include "effort.h"
 
 #include <stdio.h>
 
@@ -166,7 +167,7 @@ static void whatever_store_it_dies_before(void **state)
 {
 	uint64_t n = 0;
 
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= effort(SEEDS); seed++) {
 		run(seed);
 		assert_true(w.n_points > N_COMMANDS);
 		n += w.n_points;

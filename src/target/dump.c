@@ -118,8 +118,6 @@ static void print_sums(struct server *s, struct gather *g, FILE *f)
 		free(g[i].text);
 		fprintf(f, "reactor_sessions{%u} %u\nreactor_load{%u} %u\n", i, one->sessions, i,
 			g[i].w->load);
-		fprintf(f, "reactor_connections{%u} %u\nreactor_load{%u} %u\n", i, one->connections,
-			i, g[i].w->load);
 	}
 	fprintf(f, "sessions %u\nconnections %u\ntasks %u\ngranted %u\ndraining %u\n", all.sessions,
 		all.connections, all.tasks, all.granted, all.draining);

@@ -6,12 +6,20 @@ need qemu-img
 MIB=96
 head -c ${MIB}M /dev/urandom >"$DIR/random.img"
 
-# write_and_count PERCENT ARGUMENT... - one whole image by qemu-img; then the counters
+image() { # URL - a file's content, in order
+	qemu-img convert -n -f raw -O raw "$DIR/random.img" "$1"
+}
+
+deep() { # URL - as many bytes in requests of 1 MiB, 8 of them at once
+	qemu-img bench -w -f raw -s 1M -d 8 -c $MIB "$1" >/dev/null
+}
+
+# write_and_count HOW PERCENT ARGUMENT... - MIB by one of these; then the counters
 write_and_count() {
-	local percent=$1 said placed tail guess calls
-	shift
+	local how=$1 percent=$2 said placed tail guess calls
+	shift 2
 	start srv --ram ${MIB}M "$@"
-	qemu-img convert -n -f raw -O raw "$DIR/random.img" "$(url srv)"
+	$how "$(url srv)"
 	said=$(dump srv)
 	echo "$said"
 	placed=$(value "$said" placed_bytes)
@@ -43,8 +51,10 @@ offset=0x0000c000 length=0x00004000"
 	same "$(grep '^data ' "$DIR/trace" | grep -c 'place=0x')" "$(grep -c '^data ' "$DIR/trace")"
 }
 
-plan 3
-it "256 KiB PDUs: at most 2 % are copied" write_and_count 2
-it "8 KiB PDUs: at most 5 % are copied" write_and_count 5 --param MaxRecvDataSegmentLength=8192
+plan 5
+it "an image in PDUs of 256 KiB: at most 2 % are copied" write_and_count image 2
+it "an image in PDUs of 8 KiB: at most 5 % are copied" write_and_count image 5 --param MaxRecvDataSegmentLength=8192
+it "8 requests of 1 MiB at once: at most 2 % are copied" write_and_count deep 2
+it "8 requests of 1 MiB at once in PDUs of 8 KiB: at most 5 % are copied" write_and_count deep 5 --param MaxRecvDataSegmentLength=8192
 it "--trace shows where each byte of a write was placed" traced
 the_end

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_GRUDGE = 32, LAST_GRUDGE = 4096, SMALL_PDU = 4096 };
+enum { FIRST_GRUDGE = 32, LAST_GRUDGE = 4096, SMALL_PDU = 4096, FIRST_REACH = 16 << 10 };
 
 /* The walk over what has landed. */
 struct walk {
@@ -59,6 +59,7 @@ void framer_init(struct framer *f, const struct framer_ops *ops, void *ctx, stru
 		.need = BHS_LEN,
 		.shy_next = FIRST_GRUDGE,
 		.careful_next = FIRST_GRUDGE,
+		.reach = FIRST_REACH,
 	};
 }
 
@@ -113,6 +114,12 @@ static void learn_wrong(struct framer *f, bool at_start)
 	count(CTR_WRONG_GUESSES, 1);
 	*left = *next;
 	*next = MIN(*next * 2, LAST_GRUDGE);
+	f->reach = FIRST_REACH;
+}
+
+static void learn_right(struct framer *f)
+{
+	f->reach = MIN(f->reach * 2, PLAN_BYTES);
 }
 
 static void learn_pdu(struct framer *f, const uint8_t *bhs)
@@ -123,6 +130,7 @@ static void learn_pdu(struct framer *f, const uint8_t *bhs)
 		f->shy--;
 	if (f->careful)
 		f->careful--;
+	f->at_burst = !f->in_burst;
 	f->in_burst = false;
 	/* A target hears Data-Outs, an initiator Data-Ins: to the plan they are the same. */
 	if ((bhs[0] & 0x3f) == OP_DATA_OUT || (bhs[0] & 0x3f) == OP_DATA_IN) {
@@ -314,12 +322,16 @@ static bool fits(const struct framer *f, const struct walk *w)
 	return false;
 }
 
+/* was_guessed - the payload that begins here has landed in its place. */
+static bool was_guessed(const struct framer *f, const struct walk *w)
+{
+	return w->left && w->p->kind[w->i] == SPAN_PLACE && f->target.window && fits(f, w);
+}
+
 /* guess_again - the prediction did not hold from here on. */
 static void guess_again(struct framer *f, struct walk *w)
 {
-	bool at_start = w->p->starts_burst && !f->in_burst;
-
-	learn_wrong(f, at_start);
+	learn_wrong(f, f->at_burst);
 	plan_reorder(w->p, f->scratch, w->i, w->skip, w->left);
 	w->i = 0;
 	w->skip = 0;
@@ -337,6 +349,8 @@ int framer_landed(struct framer *f, size_t n)
 		switch (f->state) {
 		case RX_HEADER:
 			rc = step_header(f, &w);
+			if (f->state == RX_PAYLOAD && f->at_burst && was_guessed(f, &w))
+				learn_right(f);
 			break;
 		case RX_PAYLOAD:
 			rc = step_payload(f, &w);

@@ -83,7 +83,9 @@ struct framer {
 	uint8_t n_small;          /* small PDUs in a row: two make the tail large */
 	uint8_t n_small_data;     /* small Data-Outs or Data-Ins in a row: two, and the tail takes what is not guessed */
 	bool in_burst;            /* the last PDU was a Data-Out of a window that is still open */
-	uint16_t shy, shy_next;       /* PDUs for which a burst's beginning is not guessed; the next such time */
+	bool at_burst;            /* ... the first one behind what was no burst, or another's end */
+	uint32_t reach;           /* how many bytes are guessed beyond the burst under way: more, the more came so */
+	uint16_t shy, shy_next;       /* PDUs for which nothing beyond it is guessed; the next such time */
 	uint16_t careful, careful_next; /* PDUs for which nothing is guessed */
 };
 

@@ -6,9 +6,14 @@
  * whether something else comes first; it learns the first (framer.cut) and keeps a grudge for the second:
  *
  *   nothing known of the cut, or careful   take the next header alone, then its payload and the next header
- *   shy                                    the same at the beginning of a burst, deep inside of one
- *   either of them, but data PDUs small    nothing is guessed, a large tail takes them all
- *   otherwise                              deep from the first byte
+ *   shy                                    what is left of the burst under way, and the next header
+ *   otherwise                              also the bursts that are due behind it, as far as trust reaches
+ *   not the second, but data PDUs small    nothing is guessed, a large tail takes them all
+ *
+ * Which burst comes next is the initiator's choice. One in the order of the grants is common; another sends
+ * what belongs to its oldest command first, so that an R2T it has just read overtakes others. To guess the next burst
+ * spares a call for each small one, and nothing for a large one; a wrong guess costs a copy of all that was guessed.
+ * So the guess starts small, and grows with each that was right.
  *
  * Every predicted place is in pages that a granted window of this connection owns and nobody sees. */
 #include "plan.h"
@@ -56,10 +61,10 @@ static void plan_add(struct plan *p, enum span kind, void *base, size_t len)
 	p->bytes += len;
 }
 
-/* plan_place - `len` bytes from a cursor on; false when vectors or the plan's bound cut it short. */
+/* plan_place - `len` bytes from a cursor on; false when vectors or the plan's limit cut it short. */
 static bool plan_place(struct plan *p, struct place at, size_t len)
 {
-	size_t want = MIN(len, PLAN_BYTES - MIN(p->bytes, PLAN_BYTES)), got = 0;
+	size_t want = MIN(len, p->limit - MIN(p->bytes, p->limit)), got = 0;
 	unsigned n = place_fill(at, want, p->iov + p->n, plan_room(p), &got);
 
 	for (unsigned i = 0; i < n; i++)
@@ -126,7 +131,7 @@ static bool plan_window(struct plan *p, struct framer *f, const struct window *w
 	while (left) {
 		uint32_t len = MIN(left, f->cut), trailer = trailer_len(f, len);
 
-		if (plan_room(p) < 3 || p->bytes >= PLAN_BYTES)
+		if (plan_room(p) < 3 || p->bytes >= p->limit)
 			return false;
 		plan_header(p, f);
 		if (!plan_place(p, at, len))
@@ -142,14 +147,23 @@ static bool plan_window(struct plan *p, struct framer *f, const struct window *w
 	return true;
 }
 
-/* plan_due - all Data-Outs that are due: those of the burst under way, unsolicited ones, then the
- * granted windows in grant order. False: the plan is full, nothing may follow. */
-static bool plan_due(struct plan *p, struct framer *f)
+/* under_way - the window whose burst has begun and not ended, while it is still there; else NULL. */
+static const struct window *under_way(const struct framer *f)
 {
-	const struct window *now = f->state != RX_HEADER ? f->target.window : NULL;
+	const struct window *w = f->target.window;
 
-	if (now && !plan_window(p, f, now))
-		return false;
+	if (f->state != RX_HEADER || !f->in_burst || w == f->unsolicited)
+		return w;
+	list_for_each(node, &f->dpt->granted)
+		if (&list_entry(node, struct dpt_entry, link)->w == w)
+			return w;
+	return NULL;
+}
+
+/* plan_others - the Data-Outs due behind the burst `now`: unsolicited ones, then the granted windows in grant
+ * order. False: the plan is full, nothing may follow. */
+static bool plan_others(struct plan *p, struct framer *f, const struct window *now)
+{
 	if (f->unsolicited && f->unsolicited != now && !plan_window(p, f, f->unsolicited))
 		return false;
 	list_for_each(node, &f->dpt->granted) {
@@ -161,38 +175,50 @@ static bool plan_due(struct plan *p, struct framer *f)
 	return true;
 }
 
-static bool any_due(const struct framer *f)
+/* others_due - is there more to come than the burst `now`? */
+static bool others_due(const struct framer *f, const struct window *now)
 {
-	return f->unsolicited || !list_empty(&f->dpt->granted);
+	const struct list *l = &f->dpt->granted;
+
+	if (f->unsolicited && f->unsolicited != now)
+		return true;
+	return !list_empty(l) &&
+	       (l->next->next != l || &list_first(l, struct dpt_entry, link)->w != now);
+}
+
+/* plan_due - the Data-Outs that are due, as far as they are guessed. False: nothing may follow. */
+static bool plan_due(struct plan *p, struct framer *f)
+{
+	bool trusted = f->cut && !f->careful, small = f->n_small_data >= 2;
+	const struct window *now = under_way(f);
+
+	if (trusted && now && !plan_window(p, f, now))
+		return false;
+	if (!others_due(f, trusted ? now : NULL))
+		return true;
+	if (trusted && !f->shy) {
+		p->limit = MIN(p->bytes + f->reach, PLAN_BYTES);
+		return plan_others(p, f, now);
+	}
+	if (!small)
+		plan_header(p, f);
+	return small;
 }
 
 void plan_build(struct plan *p, struct framer *f)
 {
-	bool due = any_due(f), deep;
-
 	p->n = p->n_slots = 0;
 	p->bytes = p->known = 0;
-	p->starts_burst = false;
-	if (!plan_rest(p, f)) {
+	p->limit = PLAN_BYTES;
+	if (plan_rest(p, f) && plan_due(p, f)) {
 		p->expected = p->bytes;
-		return;
-	}
-	deep = f->cut && !f->careful && (f->in_burst || !f->shy);
-	if (due && !deep && f->n_small_data < 2) {
-		plan_header(p, f);
+		if (f->state == RX_HEADER && f->header_have && !p->n_slots)
+			plan_header(p, f);
+		plan_add(p, SPAN_TAIL, f->scratch->tail,
+			f->n_small >= 2 || f->n_small_data >= 2 ? TAIL_LARGE : TAIL_SMALL);
+	} else {
 		p->expected = p->bytes;
-		return;
 	}
-	p->starts_burst = due && deep && !f->in_burst;
-	if (due && deep && !plan_due(p, f)) {
-		p->expected = p->bytes;
-		return;
-	}
-	p->expected = p->bytes;
-	if (!(due && deep) && f->state == RX_HEADER && f->header_have)
-		plan_header(p, f);
-	plan_add(p, SPAN_TAIL, f->scratch->tail,
-		f->n_small >= 2 || f->n_small_data >= 2 ? TAIL_LARGE : TAIL_SMALL);
 }
 
 void plan_reorder(struct plan *p, struct rx_scratch *s, unsigned i, size_t skip, size_t left)

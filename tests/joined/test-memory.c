@@ -254,6 +254,17 @@ static void say(struct peer *p)
 		"a text: %s", peer_describe(&pdu));
 }
 
+/* ping - a NOP-Out, which comes back. (peer_ping() would leave its bytes behind where the connection ends.) */
+static void ping(struct peer *p)
+{
+	struct peer_pdu pdu;
+
+	peer_pdu(p, &pdu, PEER_NOP_OUT | PEER_IMMEDIATE, PEER_F, peer_itt(p), bytes, 100);
+	pdu_set(&pdu, TTT, PEER_NONE);
+	peer_send(p, &pdu);
+	peer_expect(p, &pdu, PEER_NOP_IN);
+}
+
 static void converse(struct peer *p, const struct peer_params *want)
 {
 	unsigned status = peer_try_login(p, 1, want, NULL);
@@ -271,7 +282,7 @@ static void converse(struct peer *p, const struct peer_params *want)
 	change(p);
 	read_some(p, 0, 2048);
 	say(p);
-	peer_ping(p, 100);
+	ping(p);
 	give_up(p, ABORT_TASK);
 	give_up(p, LUN_RESET);
 	settle(p);

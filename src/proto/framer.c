@@ -18,7 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_GRUDGE = 32, LAST_GRUDGE = 4096, SMALL_PDU = 4096, FIRST_REACH = 16 << 10 };
+/* clang-format off */
+enum {
+	FIRST_GRUDGE = 32, LAST_GRUDGE = 4096, /* PDUs */
+	SMALL_PDU = 4096,
+	REACH_STEP = 16 << 10, REACH_MOST = 256 << 10,
+};
+/* clang-format on */
 
 /* The walk over what has landed. */
 struct walk {
@@ -59,7 +65,7 @@ void framer_init(struct framer *f, const struct framer_ops *ops, void *ctx, stru
 		.need = BHS_LEN,
 		.shy_next = FIRST_GRUDGE,
 		.careful_next = FIRST_GRUDGE,
-		.reach = FIRST_REACH,
+		.reach = REACH_STEP,
 	};
 }
 
@@ -89,17 +95,22 @@ size_t framer_plan_len(const struct framer *f)
 	return f->scratch->plan.bytes;
 }
 
+/* window_due - what is to come of a window behind the PDU under way. */
+static uint32_t window_due(const struct framer *f, const struct window *w)
+{
+	return window_left(w) - (f->target.window == w && f->state != RX_HEADER ? f->pdu_len : 0);
+}
+
 uint32_t framer_due(const struct framer *f, uint32_t most)
 {
 	uint64_t due = f->state == RX_PAYLOAD ? f->need : 0;
 
+	if (f->unsolicited)
+		due += window_due(f, f->unsolicited);
 	list_for_each(node, &f->dpt->granted) {
-		const struct window *w = &list_entry(node, struct dpt_entry, link)->w;
-
 		if (due >= most)
-			return most;
-		due += window_left(w) -
-		       (f->target.window == w && f->state != RX_HEADER ? f->pdu_len : 0);
+			break;
+		due += window_due(f, &list_entry(node, struct dpt_entry, link)->w);
 	}
 	return (uint32_t)MIN(due, most);
 }
@@ -114,12 +125,12 @@ static void learn_wrong(struct framer *f, bool at_start)
 	count(CTR_WRONG_GUESSES, 1);
 	*left = *next;
 	*next = MIN(*next * 2, LAST_GRUDGE);
-	f->reach = FIRST_REACH;
+	f->reach = REACH_STEP;
 }
 
 static void learn_right(struct framer *f)
 {
-	f->reach = MIN(f->reach * 2, PLAN_BYTES);
+	f->reach = MIN(f->reach + REACH_STEP, REACH_MOST);
 }
 
 static void learn_pdu(struct framer *f, const uint8_t *bhs)
@@ -142,10 +153,8 @@ static void learn_pdu(struct framer *f, const uint8_t *bhs)
 		f->in_burst = !final;
 		return;
 	}
-	if (f->pdu_len <= SMALL_PDU)
-		f->n_small = MIN(f->n_small + 1, 2);
-	else
-		f->n_small = 0;
+	f->large = f->pdu_len > SMALL_PDU;
+	f->n_small = f->large ? 0 : MIN(f->n_small + 1, 2);
 }
 
 /* --- the parts of a PDU --- */

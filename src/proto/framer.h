@@ -28,6 +28,7 @@
 enum {
 	PLAN_VECTORS = 512,
 	PLAN_BYTES = 1 << 20,   /* predicted payload in one plan, and the scratch for parsing again */
+	TAIL_SHORT = 256,
 	TAIL_SMALL = 4 << 10,
 	TAIL_LARGE = 128 << 10,
 	SINK_LEN = 64 << 10,
@@ -81,6 +82,7 @@ struct framer {
 	/* what the plan has learnt of this initiator */
 	uint32_t cut;             /* how long it cuts its Data-Outs; 0: not known yet */
 	uint8_t n_small;          /* small PDUs in a row: two make the tail large */
+	bool large;               /* the last PDU that was none of a burst was not small: what follows will be moved, too */
 	uint8_t n_small_data;     /* small Data-Outs or Data-Ins in a row: two, and the tail takes what is not guessed */
 	bool in_burst;            /* the last PDU was a Data-Out of a window that is still open */
 	bool at_burst;            /* ... the first one behind what was no burst, or another's end */
@@ -99,7 +101,7 @@ const struct iovec *framer_plan(struct framer *f, unsigned *n_iovp, uint32_t *bu
 int framer_landed(struct framer *f, size_t n);
 /* framer_plan_len - bytes that the last plan has room for. */
 size_t framer_plan_len(const struct framer *f);
-/* framer_due - bytes known to be coming (rest of the PDU under way, granted windows), at most `most`. */
+/* framer_due - bytes known to be coming (rest of the PDU under way, unsolicited data, granted windows), at most `most`. */
 uint32_t framer_due(const struct framer *f, uint32_t most);
 /* framer_digests - from the next PDU on; to be called between two (login ends with its last payload call). */
 void framer_digests(struct framer *f, bool header, bool data);

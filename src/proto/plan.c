@@ -205,6 +205,14 @@ static bool plan_due(struct plan *p, struct framer *f)
 	return small;
 }
 
+/* tail_len - small PDUs are copied many at a time; of a large one, no more than it takes to know it. */
+static size_t tail_len(const struct framer *f)
+{
+	if (f->n_small >= 2 || f->n_small_data >= 2)
+		return TAIL_LARGE;
+	return f->large ? TAIL_SHORT : TAIL_SMALL;
+}
+
 void plan_build(struct plan *p, struct framer *f)
 {
 	p->n = p->n_slots = 0;
@@ -214,8 +222,7 @@ void plan_build(struct plan *p, struct framer *f)
 		p->expected = p->bytes;
 		if (f->state == RX_HEADER && f->header_have && !p->n_slots)
 			plan_header(p, f);
-		plan_add(p, SPAN_TAIL, f->scratch->tail,
-			f->n_small >= 2 || f->n_small_data >= 2 ? TAIL_LARGE : TAIL_SMALL);
+		plan_add(p, SPAN_TAIL, f->scratch->tail, tail_len(f));
 	} else {
 		p->expected = p->bytes;
 	}

@@ -1,6 +1,7 @@
 /* framer-rig.c - the tests' target behind the framer, and the parser it is compared with. */
 #include "framer-rig.h"
 #include "digest.h"
+#include "plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,12 +67,36 @@ static void counted_check(const struct rig_task *t, uint32_t from, uint32_t to)
 	}
 }
 
+/* What is freed is another connection's at once: its windows are open, and lie in its memory. */
+static uint8_t foreign[64 << 10];
+static const struct iovec foreign_iov = {foreign, sizeof(foreign)};
+
 static void memory_free(struct rig_task *t)
 {
+	struct place at = {.iov = &foreign_iov, .n = 1};
+
 	guards_check(t);
 	free(t->iov);
 	free(t->mem);
 	t->used = false;
+	window_init(&t->immediate, NULL, ITT_NONE, 0, 0, sizeof(foreign), at);
+	window_init(&t->unasked, NULL, ITT_NONE, 0, 0, sizeof(foreign), at);
+}
+
+/* is_ours - memory of a task that is there, or of the text under way. */
+static bool is_ours(const struct rig *r, const struct iovec *v)
+{
+	const uint8_t *b = v->iov_base;
+
+	if (r->opaque && b >= r->opaque && b + v->iov_len <= r->opaque + r->opaque_iov.iov_len)
+		return true;
+	for (unsigned i = 0; i < RIG_TASKS; i++) {
+		const struct rig_task *t = &r->tasks[i];
+
+		if (t->used && b >= t->mem && b + v->iov_len <= t->mem + t->mem_len)
+			return true;
+	}
+	return false;
 }
 
 static struct place memory_at(const struct rig_task *t, uint32_t offset)
@@ -483,6 +508,7 @@ static void plan_watch(struct rig *r, const struct iovec *iov, unsigned n)
 	check(n);
 	for (unsigned i = 0; i < n; i++) {
 		check(iov[i].iov_len);
+		check(r->scratch->plan.kind[i] != SPAN_PLACE || is_ours(r, &iov[i]));
 		bytes += iov[i].iov_len;
 	}
 	check(bytes == framer_plan_len(&r->f));

@@ -147,12 +147,17 @@ static bool plan_window(struct plan *p, struct framer *f, const struct window *w
 	return true;
 }
 
-/* under_way - the window whose burst has begun and not ended, while it is still there; else NULL. */
+/* under_way - the window whose burst has begun and not ended, while it is still there; else NULL. Between two PDUs
+ * target.window is only a name: its task may be gone, and be another connection's by now. */
 static const struct window *under_way(const struct framer *f)
 {
 	const struct window *w = f->target.window;
 
-	if (f->state != RX_HEADER || !f->in_burst || w == f->unsolicited)
+	if (f->state != RX_HEADER)
+		return w;
+	if (!f->in_burst)
+		return NULL;
+	if (w == f->unsolicited)
 		return w;
 	list_for_each(node, &f->dpt->granted)
 		if (&list_entry(node, struct dpt_entry, link)->w == w)

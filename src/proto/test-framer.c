@@ -574,6 +574,29 @@ static void test_abort_between_two_walks(void **state)
 	}
 }
 
+/* A command whose immediate data, or whose unsolicited Data-Outs, were all of it is gone before the next plan, and its
+ * memory may be another connection's by then: nothing is planned there (plan_watch of the rig). */
+static void test_nothing_is_planned_where_a_command_ended(void **state)
+{
+	struct rig *r = setup();
+	struct stream s = {0};
+
+	say_mib(r, &s, 1, 8192);
+	say_command(&s, 2, 4096, &(struct rig_cdb){.length = 4096});
+	hear(r, &s);
+	say_command(&s, 3, 4096, &(struct rig_cdb){.length = 4096});
+	hear(r, &s);
+	say_command(&s, 4, 0, &(struct rig_cdb){.length = 65536, .unasked = 65536});
+	hear(r, &s);
+	say_data(&s, 4, TAG_NONE, 0, 65536, 8192);
+	hear(r, &s);
+	say_plain(&s, OP_NOP_OUT, 5, 0, 0);
+	hear(r, &s);
+	assert_int_equal(r->n_done, 4);
+	COUNTS(r, WRONG_GUESSES, 0);
+	teardown(r, &s);
+}
+
 /* The abort stands in the stream, and bytes behind it lie in the places of the task that goes. */
 static void test_abort_within_a_walk(void **state)
 {
@@ -673,6 +696,7 @@ int main(void)
 		cmocka_unit_test(test_refused_payload_is_drained),
 		cmocka_unit_test(test_place_that_ends_early),
 		cmocka_unit_test(test_abort_between_two_walks),
+		cmocka_unit_test(test_nothing_is_planned_where_a_command_ended),
 		cmocka_unit_test(test_abort_within_a_walk),
 		cmocka_unit_test(test_nothing_is_parsed_behind_a_stop),
 		cmocka_unit_test(test_due),

@@ -166,6 +166,70 @@ static void unasked_data_of_a_preempted_command(struct daemon *d)
 		expect_content(b, i * N_BLOCKS, 1);
 }
 
+/* write_unasked - the first blocks, in Data-Outs of 8 KiB that nobody asked for. */
+static void write_unasked(struct peer *p, const uint8_t *data)
+{
+	struct peer_cmd c = {.write = true, .more = true, .edtl = LEN};
+	struct peer_r2t r = {.ttt = PEER_NONE};
+
+	cdb_rw(c.cdb, true, 0, N_BLOCKS);
+	r.itt = peer_send_cmd(p, &c);
+	for (unsigned i = 0; i < 8; i++)
+		peer_send_data_out(p, &r, i, i * 8192, data + i * 8192, 8192, i == 7);
+	peer_expect_good(p, r.itt);
+}
+
+/* A command of b takes the place in memory of one of a that has just ended, and a part of its data is in when a goes
+ * on: what comes on a's connection is not to land where b's is. a's ended with unasked Data-Outs or immediate data, b's
+ * brings the same. */
+static void half_of_another_connections_data(struct daemon *d)
+{
+	struct peer_params want = peer_params_default();
+	uint8_t *mine = filled(1), *other = filled(2);
+	struct peer *p[2];
+
+	want.initial_r2t = false;
+	want.immediate_data = true;
+	want.first_burst = LEN;
+	for (unsigned i = 0; i < 2; i++)
+		p[i] = daemon_peer(d, &want);
+	for (unsigned way = 0; way < 8; way++) {
+		struct peer_cmd small = {.write = true, .edtl = 4096, .data = mine, .data_len = 4096};
+		struct peer_cmd c = {.write = true, .edtl = LEN, .data = other, .data_len = LEN};
+		struct peer_r2t r = {.ttt = PEER_NONE};
+		uint32_t itt[8];
+
+		write_unasked(p[0], mine); /* how a cuts is known */
+		cdb_rw(small.cdb, true, 0, 8);
+		cdb_rw(c.cdb, true, 1000, N_BLOCKS);
+		if (way & 1)
+			peer_expect_good(p[0], peer_send_cmd(p[0], &small));
+		if (way & 2) {
+			c.data_len = 0;
+			c.more = true;
+			r.itt = peer_send_cmd(p[1], &c);
+			peer_ping(p[1], 0);
+			peer_send_data_out(p[1], &r, 0, 0, other, LEN / 2, false);
+		} else {
+			send_half(p[1], &c, &r.itt, way & 4 ? 4096 : LEN / 2);
+		}
+		scene_sleep(20); /* it is in */
+		peer_hold(p[0]);
+		for (unsigned i = 0; i < 8; i++)
+			itt[i] = peer_send_cmd(p[0], &small);
+		peer_flush(p[0]);
+		for (unsigned i = 0; i < 8; i++)
+			peer_expect_good(p[0], itt[i]);
+		if (way & 2)
+			peer_send_data_out(p[1], &r, 1, LEN / 2, other + LEN / 2, LEN / 2, true);
+		else
+			peer_send_bytes(p[1], other + (way & 4 ? 4096 : LEN / 2), LEN - (way & 4 ? 4096 : LEN / 2));
+		peer_expect_good(p[1], r.itt);
+		expect_content(p[1], 1000, 2);
+		expect_content(p[1], 0, 1);
+	}
+}
+
 /* Two initiators whose names differ in the last letter of 223, with the same ISID: one's reservation is not the
  * other's. */
 static void long_names_are_told_apart(struct daemon *d)
@@ -383,6 +447,7 @@ static const struct scene_case cases[] = {
 	CASE(immediate_data_of_a_failed_command, .ours = true),
 	CASE(immediate_data_of_a_bidirectional_command, .ours = true),
 	CASE(unasked_data_of_a_preempted_command, .ours = true),
+	CASE(half_of_another_connections_data, .args = {"--threads", "1"}, .ours = true),
 	CASE(long_names_are_told_apart, .ours = true),
 	CASE(one_waits_behind_a_failed_command, .ours = true),
 	CASE(a_held_command_is_aborted, .ours = true),

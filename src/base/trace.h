@@ -3,7 +3,7 @@
  * Lines are made only while a file is open (trace_on), buffered, written by whole lines; any thread.
  * Fields are "name=value", so that a line can be read by eye and by awk. The events (arena offsets
  * and tags in hexadecimal as in the source's figures):
- *   command  conn= itt= cdb= lba= length=
+ *   command  conn= itt= cdb= lun= length=                   cdb: the operation code
  *   r2t      conn= itt= r2tsn= ttt= offset= length=
  *   entry    conn= itt= index= pointer= offset= length=      one line a run of the data pointer table entry
  *   data     conn= itt= ttt= offset= length= place=          one line a Data-Out (or immediate data) and run

@@ -86,6 +86,8 @@ static void conn_reap(struct io_work *work)
 {
 	struct conn *c = container_of(work, struct conn, reap);
 
+	if (trace_on)
+		trace_flush(); /* perhaps nobody else comes for long */
 	if (c->s) {
 		session_leave(c->s);
 		c->s = NULL;

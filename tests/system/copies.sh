@@ -41,6 +41,7 @@ write_and_count() {
 traced() {
 	start srv --ram 8M --r2t line --trace "$DIR/trace" --param InitialR2T=Yes --param ImmediateData=No
 	qemu-io -f raw -c "write -P 9 16K 64K" "$(url srv)"
+	eventually grep -q "^status " "$DIR/trace" # of a connection that has ended, while the server runs on
 	stop srv
 	local word
 	for word in command r2t entry data status; do
@@ -60,5 +61,5 @@ it "8 requests of 1 MiB at once in PDUs of 8 KiB: at most 5 % are copied" write_
 it "64 requests of 64 KiB at once: at most 2 % are copied" write_and_count "deep 64 64" 2
 it "64 requests of 64 KiB at once in PDUs of 8 KiB: at most 5 % are copied" \
 	write_and_count "deep 64 64" 5 --param MaxRecvDataSegmentLength=8192
-it "--trace shows where each byte of a write was placed" traced
+it "--trace shows where each byte of a write was placed, once the connection has ended" traced
 the_end

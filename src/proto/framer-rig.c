@@ -478,25 +478,71 @@ void bhs_data_out(uint8_t bhs[BHS_LEN], uint32_t itt, uint32_t ttt, uint32_t dat
 
 /* --- the parser that knows everything --- */
 
+static void copy_in(struct place to, const uint8_t *from, uint32_t len)
+{
+	struct iovec iov[4096];
+	size_t got;
+	unsigned n = place_fill(to, len, iov, ARRAY_LEN(iov), &got);
+
+	for (unsigned i = 0; i < n; from += iov[i++].iov_len)
+		memcpy(iov[i].iov_base, from, iov[i].iov_len);
+}
+
+static size_t header_len(const struct stream *s, const uint8_t *bhs)
+{
+	return BHS_LEN + bhs_ahs_len(bhs) + s->header_digest;
+}
+
+static size_t payload_len(const struct stream *s, const uint8_t *bhs)
+{
+	uint32_t len = bhs_data_len(bhs);
+
+	return len + (len ? pad_len(len) + s->data_digest : 0);
+}
+
 void rig_whole(struct rig *r, const struct stream *s, size_t from)
 {
 	while (from < s->len && !r->stopped) {
 		const uint8_t *bhs = s->bytes + from;
-		uint32_t len = bhs_data_len(bhs);
 		struct rx_target t = {.window = NULL};
-		struct iovec iov[4096];
-		size_t got;
-		unsigned n;
 
 		if (rig_header(r, bhs, &t) == RX_STOP)
 			return;
-		from += BHS_LEN + bhs_ahs_len(bhs) + s->header_digest;
-		n = place_fill(t.place, len, iov, ARRAY_LEN(iov), &got);
-		for (unsigned i = 0, at = 0; i < n; at += iov[i++].iov_len)
-			memcpy(iov[i].iov_base, s->bytes + from + at, iov[i].iov_len);
-		from += len + (len ? pad_len(len) + s->data_digest : 0);
+		from += header_len(s, bhs);
+		copy_in(t.place, s->bytes + from, bhs_data_len(bhs));
+		from += payload_len(s, bhs);
 		rig_payload(r, false);
 	}
+}
+
+static void abort_if_there(struct rig *r, uint32_t itt)
+{
+	struct rig_task *t = rig_find(r, itt);
+
+	if (t)
+		rig_abort(r, t);
+}
+
+void rig_whole_but(struct rig *r, const struct stream *s, size_t from, size_t at, uint32_t itt)
+{
+	const uint8_t *bhs = s->bytes + from;
+	size_t header = header_len(s, bhs), payload = payload_len(s, bhs);
+	struct rx_target t = {.window = NULL};
+
+	if (at < header)
+		abort_if_there(r, itt);
+	check(rig_header(r, bhs, &t) == RX_MORE);
+	if (at >= header && at < header + payload) {
+		bool had = r->task;
+
+		abort_if_there(r, itt);
+		if (had && !r->task)
+			t.place.n = 0;
+	}
+	copy_in(t.place, s->bytes + from + header, bhs_data_len(bhs));
+	rig_payload(r, false);
+	if (at >= header + payload)
+		abort_if_there(r, itt);
 }
 
 /* --- through the framer --- */

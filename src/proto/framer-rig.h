@@ -95,6 +95,8 @@ uint8_t pattern_at(uint32_t itt, uint32_t offset);
 
 /* rig_whole - the trivial parser: [from, len) of a stream of whole PDUs. */
 void rig_whole(struct rig *r, const struct stream *s, size_t from);
+/* rig_whole_but - the same for one PDU during which, `at` bytes into it, a task is aborted by another hand. */
+void rig_whole_but(struct rig *r, const struct stream *s, size_t from, size_t at, uint32_t itt);
 /* rig_feed - through the framer; `cut` says how many bytes there are for the next receive call,
  * `at` the stream's position, `left` what there is of it at most. NULL: everything. False: stopped.
  */

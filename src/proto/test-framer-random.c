@@ -3,10 +3,10 @@
  *
  *   test-framer-random [--seed N] [--pdus N]     one seed only
  *
- * An initiator with habits (how it cuts, whether it keeps to it) runs several tasks at once, sends
- * late, refused and drained data, aborts, texts and AHS. The framer gets it in pieces that rarely
- * agree with PDUs; both parsers must see the same PDUs, and each task's bytes must be where they
- * belong (framer-rig). */
+ * An initiator with habits (how it cuts, in which order it fills its windows, whether it keeps to it) runs several
+ * tasks at once, sends late, refused and drained data, aborts, texts and AHS. Tasks are aborted by other hands, too, at
+ * any byte of a PDU. The framer gets it in pieces that rarely agree with PDUs; both parsers must see the same PDUs, and
+ * each task's bytes must be where they belong (framer-rig). */
 #include "framer-rig.h"
 
 #include <setjmp.h>
@@ -38,6 +38,13 @@ static uint32_t draw(uint32_t below)
 	return (uint32_t)(((z ^ z >> 31) >> 32) * below >> 32);
 }
 
+/* A task that ends by another hand than its initiator's, when so much of the stream is in. */
+struct blow {
+	size_t at;
+	uint32_t itt;
+};
+enum { MOST_BLOWS = 64 };
+
 /* The initiator: it knows what the reference has granted. */
 struct initiator {
 	struct rig *ref;
@@ -45,17 +52,59 @@ struct initiator {
 	uint32_t itt;
 	uint32_t cut;    /* its habit */
 	unsigned steady; /* of 16 PDUs so many keep it */
+	unsigned astray; /* of 9 steps along the granted windows so many go on: 0, the oldest is next */
+	unsigned stays;  /* of so many PDUs of a burst one lets something else go first */
 	uint32_t late_itt, late_ttt, late_at, late_end,
 		late_sn; /* an aborted window it goes on with */
+	struct blow blows[MOST_BLOWS];
+	unsigned n_blows;
+	uint32_t blow_every; /* PDUs */
 };
+
+/* late_of - the initiator goes on with a window of a task that ends. */
+static void late_of(struct initiator *in, const struct rig_task *t)
+{
+	list_for_each(node, &in->ref->dpt.granted) {
+		const struct dpt_entry *e = list_entry(node, struct dpt_entry, link);
+
+		if (e->w.task != t || in->late_at < in->late_end)
+			continue;
+		in->late_itt = t->itt;
+		in->late_ttt = dpt_tag(&in->ref->dpt, e);
+		in->late_at = e->w.offset + e->w.filled;
+		in->late_end = e->w.offset + e->w.length;
+		in->late_sn = e->w.next_datasn;
+	}
+}
 
 static void emit(struct initiator *in, uint8_t *bhs, uint32_t itt, uint32_t offset, uint32_t len)
 {
 	size_t from = in->s->len;
 	unsigned ahs = draw(40) ? 0 : 1 + draw(draw(8) ? 4 : 255);
+	struct blow *b = in->n_blows < MOST_BLOWS && !draw(in->blow_every) ? &in->blows[in->n_blows++]
+									   : NULL;
 
 	stream_pdu(in->s, bhs, ahs, itt, offset, len);
-	rig_whole(in->ref, in->s, from);
+	if (!b) {
+		rig_whole(in->ref, in->s, from);
+		return;
+	}
+	/* Half of them hit whoever the PDU is for; a task's own command is seen by nobody before it is in. */
+	switch (draw(3)) {
+	case 0: /* anywhere, mostly in the payload */
+		b->at = from + draw((uint32_t)(in->s->len - from) + 1);
+		break;
+	case 1:
+		b->at = from + draw(BHS_LEN);
+		break;
+	case 2: /* before the next one */
+		b->at = in->s->len;
+		break;
+	}
+	b->itt = draw(2) ? itt : in->ref->tasks[draw(RIG_TASKS)].itt;
+	if (rig_find(in->ref, b->itt))
+		late_of(in, rig_find(in->ref, b->itt));
+	rig_whole_but(in->ref, in->s, from, b->at - from, b->itt);
 }
 
 static void emit_command(struct initiator *in)
@@ -117,7 +166,7 @@ static bool emit_data(struct initiator *in)
 	}
 	if (list_empty(&d->granted))
 		return false;
-	while (!draw(8) && node->next != &d->granted)
+	while (draw(9) < in->astray && node->next != &d->granted)
 		node = node->next;
 	do {
 		struct dpt_entry *e = list_entry(node, struct dpt_entry, link);
@@ -125,7 +174,7 @@ static bool emit_data(struct initiator *in)
 		emit_window(in, &e->w, dpt_tag(d, e));
 		if (e->state != DPT_GRANTED)
 			return true;
-	} while (draw(6));
+	} while (draw(in->stays));
 	return true;
 }
 
@@ -136,17 +185,7 @@ static void emit_abort(struct initiator *in)
 
 	if (!t->used)
 		return;
-	list_for_each(node, &in->ref->dpt.granted) {
-		const struct dpt_entry *e = list_entry(node, struct dpt_entry, link);
-
-		if (e->w.task != t || in->late_at < in->late_end)
-			continue;
-		in->late_itt = t->itt;
-		in->late_ttt = dpt_tag(&in->ref->dpt, e);
-		in->late_at = e->w.offset + e->w.filled;
-		in->late_end = e->w.offset + e->w.length;
-		in->late_sn = e->w.next_datasn;
-	}
+	late_of(in, t);
 	bhs_plain(bhs, OP_TASK_MGMT, ++in->itt);
 	put_be32(bhs + 20, t->itt);
 	emit(in, bhs, in->itt, 0, 0);
@@ -199,13 +238,34 @@ static void emit_some(struct initiator *in)
 		emit_command(in);
 }
 
+/* What the framer gets: the pieces, and the blows between two of them. */
+struct pieces {
+	struct rig *r;
+	unsigned rarely;
+	const struct blow *next, *end;
+};
+
+static void fall(struct pieces *c, size_t at)
+{
+	for (; c->next < c->end && c->next->at <= at; c->next++) {
+		struct rig_task *t = rig_find(c->r, c->next->itt);
+
+		if (t)
+			rig_abort(c->r, t);
+	}
+}
+
 /* cut_piece - mostly as much as there is; else a few bytes, or some. */
 static size_t cut_piece(void *ctx, size_t at, size_t left)
 {
-	unsigned rarely = *(unsigned *)ctx;
-	uint32_t most = (uint32_t)MIN(left, 1u << 30);
+	struct pieces *c = ctx;
+	uint32_t most;
 
-	if (draw(16) < rarely)
+	fall(c, at);
+	if (c->next < c->end)
+		left = MIN(left, c->next->at - at);
+	most = (uint32_t)MIN(left, 1u << 30);
+	if (draw(16) < c->rarely)
 		return left;
 	return MIN(left, 1 + draw(draw(3) ? MIN(most, 100) : MIN(most, 20000)));
 }
@@ -215,22 +275,31 @@ static void run_seed(uint64_t seed, unsigned n_pdus)
 	static struct rig ref, r;
 	struct stream s = {0};
 	struct initiator in = {.ref = &ref, .s = &s};
-	unsigned rarely;
+	struct pieces pieces = {.r = &r};
 
 	state_of = seed;
 	s.header_digest = seed % 3 ? 0 : 4;
 	s.data_digest = seed % 4 ? 0 : 4;
 	in.cut = 1 + draw(65536);
 	in.steady = draw(17);
+	in.astray = draw(9);
+	in.stays = 1 + draw(draw(2) ? 6 : 60);
+	in.blow_every = 10 + draw(200);
 	rig_init(&ref, s.header_digest, s.data_digest);
 	rig_init(&r, s.header_digest, s.data_digest);
 	while (ref.n_pdus < n_pdus) {
 		/* An initiator sends a little, or a lot, before the target gets to see it. */
 		for (unsigned n = 1 + draw(draw(4) ? 4 : 60); n; n--)
 			emit_some(&in);
-		rarely = draw(17);
-		rig_feed(&r, &s, 0, cut_piece, &rarely);
+		if (draw(2)) /* it would soon guess nothing any more */
+			r.f.careful = r.f.shy = 0;
+		pieces.rarely = draw(17);
+		pieces.next = in.blows;
+		pieces.end = in.blows + in.n_blows;
+		rig_feed(&r, &s, 0, cut_piece, &pieces);
+		fall(&pieces, s.len);
 		s.len = 0;
+		in.n_blows = 0;
 	}
 	if (!rig_same(&r, &ref) || r.n_done != ref.n_done || r.dpt.n_draining != ref.dpt.n_draining)
 		fail_msg("seed %llu", (unsigned long long)seed);

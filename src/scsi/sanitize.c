@@ -466,6 +466,17 @@ static void take_order(struct scsi_cmd *c, struct sanitize *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* was_for_exit - the last one was asked for with AUSE; another reactor may be asking for the next. */
+static bool was_for_exit(struct sanitize *s)
+{
+	bool ause;
+
+	pthread_mutex_lock(&s->lock);
+	ause = s->ause;
+	pthread_mutex_unlock(&s->lock);
+	return ause;
+}
+
 /* SBC-3 4.11.3: out of a failed operation, if it was asked for with AUSE. */
 static void exit_failure(struct scsi_cmd *c)
 {
@@ -475,7 +486,7 @@ static void exit_failure(struct scsi_cmd *c)
 		cmd_done(c);
 		return;
 	}
-	if (!l->sanitize->ause) {
+	if (!was_for_exit(l->sanitize)) {
 		sense_cdb(c, 1, 4);
 		cmd_done(c);
 		return;
@@ -498,7 +509,7 @@ void sanitize_execute(struct scsi_cmd *c)
 		return;
 	}
 	/* SBC-3 4.11.1: who failed without AUSE is not let out by asking once more, with it. */
-	if (lu_state(l) & LU_SANITIZE_FAILED && !s->ause && c->cdb[1] & AUSE)
+	if (lu_state(l) & LU_SANITIZE_FAILED && c->cdb[1] & AUSE && !was_for_exit(s))
 		sense_cdb(c, 1, 5);
 	if (c->status != SCSI_GOOD || (c->row->sa == OVERWRITE && !check_list(c))) {
 		cmd_done(c);

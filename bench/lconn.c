@@ -445,6 +445,7 @@ struct lconn *lconn_new(struct limit *l, int fd)
 	check(c->login && !login_init(c->login, &l->offer, 1, dice) &&
 		!dpt_init(&c->dpt, ++l->n_conns));
 	framer_init(&c->framer, &framer_ops, c, l->scratch, &c->dpt);
+	c->framer.stores = true;
 	return c;
 }
 

@@ -264,6 +264,18 @@ static void add_to_digest(struct framer *f, const uint8_t *at, uint32_t n)
 		f->crc = digest_add(f->crc, at, n);
 }
 
+/* take_along - what lies elsewhere goes to its place. The last of what has landed is answered at once, and would wait
+ * for stores past the cache. */
+static void take_along(const struct framer *f, const struct walk *w, uint8_t *dst, uint32_t n)
+{
+	if (w->p->kind[w->i] != SPAN_TAIL)
+		copy_payload(CTR_COPIED_GUESS, dst, walk_at(w), n);
+	else if (f->stores && w->left > n)
+		copy_payload_past(CTR_COPIED_TAIL, dst, walk_at(w), n);
+	else
+		copy_payload(CTR_COPIED_TAIL, dst, walk_at(w), n);
+}
+
 static int step_payload(struct framer *f, struct walk *w)
 {
 	uint32_t n = (uint32_t)MIN(f->need, walk_here(w));
@@ -281,9 +293,7 @@ static int step_payload(struct framer *f, struct walk *w)
 		uint8_t *dst = (uint8_t *)to->iov->iov_base + to->skip;
 
 		if (at != dst)
-			copy_payload(
-				w->p->kind[w->i] == SPAN_TAIL ? CTR_COPIED_TAIL : CTR_COPIED_GUESS,
-				dst, at, n);
+			take_along(f, w, dst, n);
 		else if (f->target.window)
 			count(CTR_PLACED_BYTES, n);
 		to->skip += n;

@@ -65,6 +65,7 @@ struct framer {
 	struct rx_scratch *scratch;
 	struct dpt *dpt;
 	struct window *unsolicited; /* the user's: unsolicited data that is due now, or NULL */
+	bool stores;                 /* the user's: nobody is about to look at what is placed */
 	uint8_t header_digest, data_digest; /* bytes: 0 or 4; set by framer_digests() */
 
 	/* where the stream stands */

@@ -60,6 +60,7 @@ struct conn *conn_new(struct worker *w, const struct conn_host *host, void *host
 	if (dpt_init(&c->dpt, c->index) || io_timer_set(w->io, &c->timer, io_now(w->io) + login_ns))
 		goto fail_index;
 	framer_init(&c->framer, &rx_framer_ops, c, w->scratch, &c->dpt);
+	c->framer.stores = true;
 	list_push_back(&w->conns, &c->link);
 	return c;
 fail_index:

@@ -34,6 +34,8 @@ MUTANTS = [
      "\telse if (unlikely(h->offset != next))", "\tif (unlikely(h->offset != next))"),
     ("late-data-of-an-aborted-task-not-drained", "src/target/task_abort.c",
      "\t\t\t\tdpt_drain(&c->dpt, e);", "\t\t\t\tdpt_close(&c->dpt, e);"),
+    ("window-of-a-burst-that-has-ended-planned", "src/proto/plan.c",
+     "\tif (!f->in_burst)\n\t\treturn NULL;\n", "\tif (!f->in_burst)\n\t\treturn w;\n"),
     ("reset-answered-before-io-has-settled", "src/target/reset.c",
      "task_abort_by_other(t, is_told(s, t, r), waiter);", "task_abort_by_other(t, is_told(s, t, r), NULL);"),
     ("abort-answered-before-io-has-settled", "src/target/rx_tmf.c",

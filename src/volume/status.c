@@ -2,7 +2,7 @@
  *
  * RAM: those of pages in the map; leaves that are full or empty need no look inside. File volumes:
  * what the file system says, since the map knows only what is cached; what is dirty in the range is
- * written first. */
+ * written first. Where the disk has no room for that, all of it counts as mapped. */
 #include <errno.h>
 #include "writer.h"
 
@@ -91,10 +91,18 @@ static void on_data(struct backend_req *r, int error)
 
 static void status_file(struct vol_work *w)
 {
-	if (w->error)
+	struct vol_op *op = w->op;
+
+	if (w->error == -ENOSPC) {
+		/* A question needs no room: mapped or not known, which is one status. */
+		op->mapped = true;
+		op->where = op->len;
+		work_done(w, 0);
+	} else if (w->error) {
 		work_done(w, w->error);
-	else
+	} else {
 		ask(w, IO_DATA, on_data);
+	}
 }
 
 void volume_status(struct vol_op *op)

@@ -355,6 +355,34 @@ static void a_failed_write_is_told_and_tried_again(void **state)
 	assert_int_equal(n_records(f), 0);
 }
 
+static void what_takes_room_is_told_of_a_disk_that_has_none_left(void **state)
+{
+	static const int errors[] = {-ENOSPC, -EIO};
+	struct back_fixture *f = *state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct test_op t, status;
+
+		back_write(f, &t, PAGE, PAGE, 9, false);
+		test_op_init(&status, f->v, &f->io, 0, 8 * PAGE);
+		volume_status(&status.op);
+		turn(&f->io);
+		f->fake->fail_next = errors[i];
+		back_finish(f);
+		assert_true(status.done);
+		assert_int_equal(status.end, errors[i] == -ENOSPC ? 0 : errors[i]);
+		if (!status.end) {
+			assert_true(status.op.mapped);
+			assert_int_equal(status.op.where, 8 * PAGE);
+		}
+		assert_int_equal(n_records(f), 1);
+		f->io.now_ns += SECOND;
+		back_turn(f);
+		back_finish(f);
+		assert_int_equal(n_records(f), 0);
+	}
+}
+
 static void a_failed_flush_makes_what_was_written_dirty_again(void **state)
 {
 	struct back_fixture *f = *state;
@@ -691,6 +719,7 @@ int main(void)
 		CASE(a_command_longer_than_the_limit_goes_alone),
 		CASE(a_reset_ends_what_waits_at_the_limit),
 		CASE(a_failed_write_is_told_and_tried_again),
+		CASE(what_takes_room_is_told_of_a_disk_that_has_none_left),
 		CASE(a_failed_flush_makes_what_was_written_dirty_again),
 		CASE(with_a_dead_disk_commits_end_at_the_limit),
 		CASE(records_of_a_punched_range_go_when_it_is_done),

@@ -269,7 +269,7 @@ static void log_failure(struct scsi_cmd *c, int error)
 	uint64_t n = atomic_fetch_add(&c->lu->n_failures, 1) + 1;
 
 	if (!(n & (n - 1)))
-		log_warn("lun %u: %s: %s (failure %lu)", c->lu->lun, c->row->name,
+		log_warn("%s/%u: %s: %s (failure %lu)", c->lu->target, c->lu->lun, c->row->name,
 			strerrordesc_np(-error), n);
 }
 

@@ -184,7 +184,7 @@ static enum sense why_it_failed(const struct copy_job *j, int end)
 
 	if (end == VOL_CHANGED)
 		return SENSE_TOKEN_REVOKED;
-	log_warn("lun %u: copy: %s", e->destination->lun,
+	log_warn("%s/%u: copy: %s", e->destination->target, e->destination->lun,
 		end > 0 ? "the unit was reset, or has no memory" : strerrordesc_np(-end));
 	if (j->op.source || e->destination != j->lu || end >= 0)
 		return SENSE_THIRD_PARTY_FAILURE;

@@ -81,7 +81,7 @@ int keep_init(struct lu *l, struct lu_store *store, const void *record, uint32_t
 	list_init(&k->waiters);
 	list_init(&k->writers);
 	if (record && !decode(l, record, len)) {
-		log_error("lun %u: what was kept of it cannot be read", l->lun);
+		log_error("%s/%u: what was kept of it cannot be read", l->target, l->lun);
 		return -EBADMSG;
 	}
 	if (!store)
@@ -148,7 +148,8 @@ static void on_saved(struct lu_save *s, int error)
 
 	list_init(&told);
 	if (error)
-		log_error("lun %u: its state cannot be kept: %s", l->lun, strerror(-error));
+		log_error(
+			"%s/%u: its state cannot be kept: %s", l->target, l->lun, strerror(-error));
 	pthread_mutex_lock(&k->lock);
 	list_splice_back(&told, &k->writers);
 	k->busy = false;

@@ -68,7 +68,7 @@ static void over(struct sanitize *s)
 	struct scsi_cmd *c = s->waiter;
 
 	if (s->error)
-		log_error("lun %u: sanitize: %s", l->lun, strerror(-s->error));
+		log_error("%s/%u: sanitize: %s", l->target, l->lun, strerror(-s->error));
 	lu_state_set(l, LU_SANITIZE_FAILED, s->error);
 	lu_state_set(l, LU_SANITIZING, false);
 	if (s->error && c)
@@ -345,7 +345,7 @@ void sanitize_resume(struct lu *l, struct io *io)
 
 	if (!s->action || s->io)
 		return;
-	log_info("lun %u: a sanitize operation is begun again", l->lun);
+	log_info("%s/%u: a sanitize operation is begun again", l->target, l->lun);
 	begin(s, io, NULL);
 }
 

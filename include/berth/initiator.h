@@ -27,7 +27,8 @@
  *   others         of the machine: connect, memory
  *
  * Ownership. Vectors and the buffers they name are borrowed from the call until the request has ended
- * (its callback runs); after an error a read's buffer holds anything. What a callback is given is
+ * (its callback runs); after an error a read's buffer holds anything, and until a read has ended what belongs to other
+ * answers may pass through it: no two reads under way may share a byte. What a callback is given is
  * valid until it returns. Callbacks run inside berth_service(), berth_close() and the _wait calls, never
  * inside the call that queues; they may queue, abort and flush, but not close the session.
  *

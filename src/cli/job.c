@@ -362,13 +362,6 @@ static void spread(struct job *j)
 
 /* --- beginning and end --- */
 
-/* buffers_of - data that nobody looks at may all go into one place: less of the client's cache and memory traffic is
- * measured with the target's. A digest looks at it, behind the receive call that may have put the next one there. */
-static uint64_t buffers_of(const struct bench *b)
-{
-	return b->read_percent == 100 && !b->verify && !b->options.data_digest ? 1 : b->depth;
-}
-
 static int conn_init(struct bench_conn *c, struct job *j, uint64_t number)
 {
 	struct bench *b = j->b;
@@ -379,7 +372,7 @@ static int conn_init(struct bench_conn *c, struct job *j, uint64_t number)
 	c->job = j;
 	c->first = b->verify ? b->n_units * number / b->n_conns : 0;
 	c->n_units = b->verify ? b->n_units * (number + 1) / b->n_conns - c->first : b->n_units;
-	c->memory_len = round_up(b->bs, 4096) * buffers_of(b);
+	c->memory_len = round_up(b->bs, 4096) * b->depth;
 	c->memory = mmap(
 		NULL, c->memory_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	c->flights = calloc(b->depth, sizeof(*c->flights));
@@ -392,7 +385,7 @@ static int conn_init(struct bench_conn *c, struct job *j, uint64_t number)
 	madvise(c->memory, c->memory_len, MADV_HUGEPAGE);
 	for (uint64_t i = 0; i < b->depth; i++) {
 		c->flights[i] = (struct bench_flight){
-			.conn = c, .buf = c->memory + i % buffers_of(b) * round_up(b->bs, 4096)};
+			.conn = c, .buf = c->memory + i * round_up(b->bs, 4096)};
 		pattern_fill(c->flights[i].buf, b->bs / PATTERN_SECTOR * PATTERN_SECTOR, b->run, i,
 			number);
 	}

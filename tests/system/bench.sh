@@ -17,6 +17,18 @@ verified() {
 	silent_on "$said" " 0 reads checked"
 }
 
+# Where one of many reads fails its answer comes among their data, where data was expected: it is told as it came.
+fails_among_many() {
+	local said code=0
+	start bad --ram 64M,error=read:lba=50000
+	for _ in 1 2 3 4 5 6 7 8; do
+		said=$(bench "$(url bad)" --time 5 --rw read --offset 20M --iodepth 32) || code=$?
+		same "$code" 1
+		says "$said" "read at offset 25600000: CHECK CONDITION: MEDIUM ERROR (03h/11h/00h)"
+	done
+	stop bad
+}
+
 # Something else in a block that was written shows: the check is one that can fail.
 sees_what_is_wrong() {
 	local said code=0 pid
@@ -131,7 +143,7 @@ manual_is_true() {
 	done
 }
 
-plan $((17 + $(grep -c '|' <<<"$TABLE")))
+plan $((18 + $(grep -c '|' <<<"$TABLE")))
 it "serves" start srv --ram 64M
 it "random reads" verified --rw randread --iodepth 32
 it "random writes" verified --rw randwrite --iodepth 32
@@ -148,6 +160,7 @@ if command -v qemu-io >/dev/null; then
 else
 	echo "ok $((++n_cases)) - a block that somebody else has written is seen # SKIP qemu-io is not installed"
 fi
+it "one read of many fails" fails_among_many
 it "the numbers agree with each other" numbers_agree
 it "--rate is kept" rate_is_kept
 while IFS='|' read -r code args words; do

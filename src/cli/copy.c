@@ -324,6 +324,13 @@ static int plan(struct copying *c)
 		return c->error;
 	}
 	c->len = c->src.len;
+	rc = end_claim(&c->src, c->why, sizeof(c->why));
+	if (!rc)
+		rc = end_claim(&c->dst, c->why, sizeof(c->why));
+	if (rc) {
+		c->error = rc;
+		return rc;
+	}
 	client_catch(); /* from here on something has to be said about what is left */
 	rc = end_prepare(&c->dst, c->len, c->why, sizeof(c->why));
 	c->touched = !rc;

@@ -52,13 +52,15 @@ static int open_url(struct end *e, const struct client_words *w, char *err, size
 
 static int open_file(struct end *e, char *err, size_t err_len)
 {
+	/* A pipe is told for what it is, not waited for. */
+	int flags = (e->writes ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NONBLOCK;
 	struct stat st;
 	uint64_t len = 0;
 
 	if (!strcmp(e->name, "-")) /* so is written what has no length, and cannot be sought in */
 		return refuse(err, err_len, -EINVAL, e->label,
 			"neither a file nor a block device (a file of this name: ./-)");
-	e->fd = open(e->name, (e->writes ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0666);
+	e->fd = open(e->name, flags, 0666);
 	if (e->fd < 0 || fstat(e->fd, &st) < 0)
 		return refuse(err, err_len, -errno, e->label, NULL);
 	if (S_ISBLK(st.st_mode)) {
@@ -81,6 +83,38 @@ int end_open(struct end *e, const char *name, bool writes, const struct client_w
 	e->is_url = !strncmp(name, "iscsi:", 6);
 	snprintf(e->label, sizeof(e->label), "%s", e->is_url ? "" : name);
 	return e->is_url ? open_url(e, w, err, err_len) : open_file(e, err, err_len);
+}
+
+/* claim_file - a server of the image has it locked (backend/file.c, and QEMU some bytes of it): written, it would be
+ * spoiled; read, what is only in the server's memory would be missing. One that cannot be locked is not kept. */
+static bool claim_file(const struct end *e)
+{
+	struct flock lock = {.l_type = e->writes ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+
+	return fcntl(e->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
+/* claim_device - O_EXCL: nobody has it mounted, or serves it. errno is set. */
+static bool claim_device(struct end *e)
+{
+	int fd = open(e->name, O_RDWR | O_EXCL | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	close(e->fd);
+	e->fd = fd;
+	return true;
+}
+
+int end_claim(struct end *e, char *err, size_t err_len)
+{
+	if (e->is_url)
+		return 0;
+	if (e->is_device && e->writes && !claim_device(e))
+		return refuse(err, err_len, -errno, e->label, NULL);
+	if (!e->is_device && !claim_file(e))
+		return refuse(err, err_len, -EBUSY, e->label, "in use by another process");
+	return 0;
 }
 
 int end_prepare(struct end *e, uint64_t len, char *err, size_t err_len)

@@ -33,6 +33,8 @@ enum { END_DEPTH = 64 };
 /* end_open - 0, or -errno with one line in err. A file that is to be written is made if need be, and is not
  * changed before end_prepare(). */
 int end_open(struct end *e, const char *name, bool writes, const struct client_words *w, char *err, size_t err_len);
+/* end_claim - a file is locked, a device that is to be written taken for itself; -EBUSY: somebody else has it. */
+int end_claim(struct end *e, char *err, size_t err_len);
 /* end_prepare - a destination takes on the length: files are emptied and grown, disks must be long enough. */
 int end_prepare(struct end *e, uint64_t len, char *err, size_t err_len);
 bool end_same(const struct end *a, const struct end *b); /* the very same file or disk */

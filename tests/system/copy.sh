@@ -87,7 +87,24 @@ too_small() {
 	refuses 1 "has 50331648 bytes, and the source 68157440" large "$(url srv)"
 }
 
-plan 14
+# An image that is served: written it would be spoiled, read it would be old.
+in_use() {
+	truncate -s 48M served
+	start owner served
+	refuses 7 "served: in use by another process" image served
+	refuses 7 "served: in use by another process" served other
+	same "$(stat -c %s served)" $((48 << 20))
+	stop owner
+	copy image served --verify
+}
+
+a_pipe() {
+	mkfifo pipe
+	refuses 2 "pipe: neither a file nor a block device" pipe "$(url srv)"
+	refuses 2 "pipe: neither a file nor a block device" image pipe
+}
+
+plan 16
 it "serves two disks" start srv --ram 48M --ram 64M
 it "a file to a disk and back, holes stay holes" to_a_disk_and_back
 it "over old data" over_old_data
@@ -101,6 +118,8 @@ else
 fi
 it "a disk that is too small" too_small
 it "no such source" refuses 4 "nowhere: No such file or directory" nowhere "$(url srv)"
+it "an image that is served" in_use
+it "a pipe" a_pipe
 it "onto itself" refuses 2 "is the source itself" image image
 it "a disk onto itself" refuses 2 "is the source itself" "$(url srv)" "$(url srv)"
 it "nobody there" refuses 3 "Connection refused" image iscsi://127.0.0.1:1/iqn.2026-11.x:y/0

@@ -4,14 +4,15 @@
  * fills the vectors in order and says framer_landed(n). The plan is a predictive gather:
  *
  *   rest of a header or payload that is under way,
- *   then, for each Data-Out still due in the granted windows (grant order), a header slot and the
- *   final place of its payload,
+ *   then, for each Data-Out still due in the burst under way, and in the other granted windows (grant order) as far
+ *   as trust reaches, a header slot and the final place of its payload,
  *   then the look-ahead tail for whatever follows.
  *
  * Headers are checked when they are in. Where the initiator cut its PDUs otherwise, the bytes that
  * landed by the wrong guess are put in stream order and parsed again (copied_bytes{guess}).
  * Safety: a predicted place lies in fresh pages of this connection's own granted windows, which
- * nobody sees before commit; no byte counts before its header has been checked.
+ * nobody sees before commit; no byte counts before its header has been checked. Between two PDUs target.window is
+ * only compared: what it points to may be another connection's by then.
  *
  * A plan never outlives the turn: framer_plan(), one receive call, framer_landed(), with nothing in
  * between. The scratch (tail, header slots, room for parsing again) belongs to the reactor and

@@ -17,6 +17,7 @@ void landing_init(
 	struct landing *l, struct volume *v, uint64_t off, uint32_t len, struct quota *quota)
 {
 	check(len && len <= MAX_BYTES && off + len <= v->size);
+	map_soon(&v->map, off / ARENA_PAGE); /* the commit's, when the payload is here */
 	l->v = v;
 	l->off = off;
 	l->len = len;

@@ -146,6 +146,12 @@ static inline entry_t map_get(const struct map *m, uint64_t at)
 	return m->entries[at];
 }
 
+/* map_soon - the entry will be asked for; without the lock. */
+static inline void map_soon(const struct map *m, uint64_t at)
+{
+	__builtin_prefetch(&m->entries[at], 1);
+}
+
 static inline void map_set(struct map *m, uint64_t at, entry_t e)
 {
 	entry_t *p = &m->entries[at];

@@ -370,6 +370,7 @@ void rig_init(struct rig *r, unsigned header_digest, unsigned data_digest)
 	check(rx_scratch_new(&r->scratch) == 0);
 	check(dpt_init(&r->dpt, 7) == 0);
 	framer_init(&r->f, &rig_ops, r, r->scratch, &r->dpt);
+	r->f.stores = true; /* it is a target */
 	r->f.header_digest = (uint8_t)header_digest;
 	r->f.data_digest = (uint8_t)data_digest;
 	r->f.need = BHS_LEN + header_digest;

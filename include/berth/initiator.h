@@ -207,7 +207,7 @@ int berth_command_wait(struct berth_session *s, const struct berth_command *c, s
 int berth_abort_wait(struct berth_session *s, int request);
 int berth_lun_reset_wait(struct berth_session *s);
 
-/* What the disk says of itself (READ CAPACITY, VPD pages B0 and B2, MODE SENSE). */
+/* What the disk says of itself (READ CAPACITY, VPD pages B0 and B2, MODE SENSE). -ENXIO: no unit is at this LUN. */
 struct berth_disk {
 	uint64_t n_blocks;
 	uint32_t block_len;         /* bytes */

@@ -162,7 +162,9 @@ static int look_at_disk(struct bench *b, char *err, size_t len)
 	if (rc)
 		return rc;
 	rc = berth_disk_wait(s, &b->disk);
-	if (rc)
+	if (rc == -ENXIO)
+		snprintf(err, len, "the target has no such LUN");
+	else if (rc)
 		snprintf(err, len, "this LUN does not tell its size: %s", strerror(-rc));
 	berth_close(s);
 	return rc;

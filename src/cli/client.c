@@ -19,7 +19,7 @@ int client_exit(int error)
 	/* clang-format off */
 	static const struct { int error, code; } rows[] = {
 		{-ECONNREFUSED, EXIT_NOT_RUNNING}, {-EHOSTUNREACH, EXIT_NOT_RUNNING}, {-ENETUNREACH, EXIT_NOT_RUNNING},
-		{-ENOENT, EXIT_NOT_FOUND},         {-ENOTDIR, EXIT_NOT_FOUND},
+		{-ENOENT, EXIT_NOT_FOUND},         {-ENOTDIR, EXIT_NOT_FOUND},          {-ENXIO, EXIT_NOT_FOUND},
 		{-EACCES, EXIT_DENIED},            {-EPERM, EXIT_DENIED},            {-EROFS, EXIT_DENIED},
 		{-EBUSY, EXIT_IN_USE},             {-ETXTBSY, EXIT_IN_USE},          {-EINVAL, EXIT_USAGE},
 	};

@@ -41,7 +41,9 @@ static int open_url(struct end *e, const struct client_words *w, char *err, size
 		return refuse(err, err_len, rc, e->label, why);
 	rc = berth_disk_wait(e->s, &e->disk);
 	if (rc)
-		return refuse(err, err_len, rc, e->label, "this LUN does not tell its size");
+		return refuse(err, err_len, rc, e->label,
+			rc == -ENXIO ? "the target has no such LUN"
+				     : "this LUN does not tell its size");
 	if (e->disk.block_len > HOLE_UNIT || e->disk.block_len & (e->disk.block_len - 1))
 		return refuse(err, err_len, -EINVAL, e->label, "blocks of an odd length");
 	if (e->writes && e->disk.read_only)

@@ -103,7 +103,7 @@ int berth_lun_reset_wait(struct berth_session *s)
 
 /* --- what the disk says of itself --- */
 
-enum { ASK_LEN = 252, UA_TRIES = 16 };
+enum { ASK_LEN = 252, UA_TRIES = 16, LUN_NOT_SUPPORTED = 0x2500 };
 
 /* ask - a command with data-in, again after each UNIT ATTENTION. Bytes that came, or -errno. */
 static int ask(
@@ -118,6 +118,8 @@ static int ask(
 	memset(buf, 0, len);
 	memcpy(c.cdb, cdb, cdb_len);
 	rc = berth_command_wait(s, &c, &r);
+	if (rc == -EREMOTEIO && berth_sense_code(&r) == LUN_NOT_SUPPORTED)
+		return -ENXIO;
 	return rc ? rc : (int)r.transferred;
 }
 

@@ -97,7 +97,7 @@ TABLE='
 2 | PORTAL                                  | the URL names no target
 3 | iscsi://127.0.0.1:1/iqn.2026-11.x:y/0   | Connection refused
 4 | PORTAL/iqn.2026-11.x:nobody/0           | no such target
-1 | PORTAL/TARGET/5                         | does not tell its size
+4 | PORTAL/TARGET/5                         | the target has no such LUN
 '
 
 refuses() {

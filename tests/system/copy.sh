@@ -104,7 +104,7 @@ a_pipe() {
 	refuses 2 "pipe: neither a file nor a block device" image pipe
 }
 
-plan 16
+plan 17
 it "serves two disks" start srv --ram 48M --ram 64M
 it "a file to a disk and back, holes stay holes" to_a_disk_and_back
 it "over old data" over_old_data
@@ -122,6 +122,7 @@ it "an image that is served" in_use
 it "a pipe" a_pipe
 it "onto itself" refuses 2 "is the source itself" image image
 it "a disk onto itself" refuses 2 "is the source itself" "$(url srv)" "$(url srv)"
+it "no such LUN" refuses 4 "the target has no such LUN" image "$(url srv | sed 's,0$,7,')"
 it "nobody there" refuses 3 "Connection refused" image iscsi://127.0.0.1:1/iqn.2026-11.x:y/0
 it "words missing" refuses 2 "needs a source and a destination" image
 it "no server of ours is left behind" stop srv

@@ -241,6 +241,8 @@ static void on_disk(struct io_disk *d, int64_t res)
 	} else if (res < 0 && r->kind == IO_READ) {
 		search(r, res);
 	} else if (res < 0) {
+		if (d->flags & IO_ALONE) /* what failed may be others' bytes */
+			__atomic_add_fetch(&r->b->n_failed_flushes, 1, __ATOMIC_RELEASE);
 		r->done(r, (int)res);
 	} else if (bytes && res == 0) { /* the end came before the size */
 		r->found = d->off;

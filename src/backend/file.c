@@ -64,6 +64,9 @@ static void file_submit(struct backend *b, struct io *io, struct backend_req *r)
 	d->fd = f->fd;
 	if ((d->kind == IO_READ || d->kind == IO_WRITE) && !is_aligned(f, d))
 		d->fd = f->buffered_fd;
+	/* Of bytes in the system's cache, whosoever they are, each failure to write them back is told once. */
+	if (d->flags & IO_DURABLE && d->fd == f->buffered_fd)
+		d->flags |= IO_ALONE;
 	if (d->kind == IO_CLONE)
 		d->fd = f->buffered_fd;
 	if (d->kind == IO_CLONE && f->copies)

@@ -337,6 +337,22 @@ static void a_flush_that_fails_beside_a_write_makes_it_write_again(void **state)
 	assert_int_equal(q.error, 0);
 }
 
+/* A write that is durable by itself tells, through a buffered descriptor, what befell other bytes, too. */
+static void a_buffered_durable_write_that_fails_is_a_failed_flush(void **state)
+{
+	struct fixture *f = *state;
+	struct iovec iov = {f->bytes, 8192};
+	struct req q;
+
+	for (unsigned alone = 0; alone <= 1; alone++) {
+		begin(f, &q, IO_WRITE, &iov);
+		f->s.d->flags |= IO_DURABLE | (alone ? IO_ALONE : 0);
+		end_piece(f, -EIO);
+		assert_int_equal(q.error, -EIO);
+		assert_int_equal(backend_failed_flushes(&f->s.b), alone);
+	}
+}
+
 static void zeros_are_sent_where_nothing_else_helps(void **state)
 {
 	struct fixture *f = *state;
@@ -463,6 +479,7 @@ int main(void)
 		CASE(durable_writes_are_flushed_where_need_be),
 		CASE(one_flush_at_a_time_serves_all_who_wait),
 		CASE(a_flush_that_fails_beside_a_write_makes_it_write_again),
+		CASE(a_buffered_durable_write_that_fails_is_a_failed_flush),
 		CASE(zeros_are_sent_where_nothing_else_helps),
 		CASE_FILE(what_cannot_be_served_is_refused_in_words),
 		CASE_FILE(a_file_is_made_sparse_and_opened_again),

@@ -64,7 +64,8 @@ enum io_disk_kind {
 	IO_HOLE,      /* lseek(SEEK_HOLE) */
 	IO_CLONE,     /* FICLONERANGE: the bytes of from_fd, from from_off on, are shared; with IO_COPIES else copy_file_range */
 };
-enum { IO_DURABLE = 1, IO_BLOCKDEV = 2, IO_COPIES = 4 };
+/* IO_ALONE: never joined with its neighbours, since the system may tell its failure once only. */
+enum { IO_DURABLE = 1, IO_BLOCKDEV = 2, IO_COPIES = 4, IO_ALONE = 8 };
 
 /* A disk request, embedded by its owner; iov is borrowed until done. done runs exactly once.
  * res: bytes moved (may be short: at the end of the file, or past 1024 vectors), an offset, 0 for the

@@ -72,7 +72,7 @@ static void on_joint(struct io_disk *joint, int64_t res)
 /* --- joining --- */
 static bool may_join(const struct io_disk *d)
 {
-	return (d->kind == IO_READ || d->kind == IO_WRITE) && d->n_iov;
+	return (d->kind == IO_READ || d->kind == IO_WRITE) && d->n_iov && !(d->flags & IO_ALONE);
 }
 
 /* continues - the next of the turn begins where a request of this length ends. */

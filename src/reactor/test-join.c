@@ -130,6 +130,8 @@ static void others_stay_apart(void **state)
 	ask(IO_WRITE, 6, 5, 1, 4)->d.flags = IO_DURABLE; /* a gap */
 	ask(IO_WRITE, 6, 4, 1, 5)->d.flags = IO_DURABLE; /* backwards */
 	ask(IO_WRITE, 6, 4, 1, 6)->d.flags = IO_DURABLE; /* the same again */
+	ask(IO_WRITE, 6, 7, 1, 7)->d.flags = IO_DURABLE | IO_ALONE;
+	ask(IO_WRITE, 6, 8, 1, 8)->d.flags = IO_DURABLE | IO_ALONE;
 	join_flush(&j);
 	expect(0, 1);
 	expect(1, 1);
@@ -138,6 +140,8 @@ static void others_stay_apart(void **state)
 	expect(5, 1);
 	expect(4, 1);
 	expect(4, 1);
+	expect(7, 1);
+	expect(8, 1);
 	expect_all_done();
 }
 

@@ -74,8 +74,12 @@ loop_device() {
 	echo "$LOOP" >"$DIR/loop"
 }
 
+# By the file: once it is gone, the device's name may be another test's.
 detach() {
-	losetup -d "$(cat "$DIR/loop")" 2>/dev/null || true
+	local loop
+	for loop in $(losetup -n -O NAME -j "$DIR/back.img" 2>/dev/null); do
+		losetup -d "$loop"
+	done
 }
 
 # The device behind the disk loses what it stands on: errors where it cannot be read or written, and no end.

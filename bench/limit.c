@@ -142,8 +142,7 @@ static bool receive(struct lconn *c)
 {
 	for (unsigned i = 0; i < TURNS; i++) {
 		unsigned n;
-		uint32_t burst;
-		const struct iovec *iov = framer_plan(&c->framer, &n, &burst);
+		const struct iovec *iov = framer_plan(&c->framer, &n);
 		size_t whole = framer_plan_len(&c->framer);
 		ssize_t got = readv(c->fd, iov, (int)n);
 

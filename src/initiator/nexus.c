@@ -267,11 +267,10 @@ void nexus_lost(struct berth_session *s, int error)
 static bool receive(struct berth_session *s)
 {
 	struct msghdr m = {0};
-	uint32_t burst;
 	unsigned n_iov;
 	ssize_t n;
 
-	m.msg_iov = (struct iovec *)(uintptr_t)framer_plan(&s->framer, &n_iov, &burst);
+	m.msg_iov = (struct iovec *)(uintptr_t)framer_plan(&s->framer, &n_iov);
 	m.msg_iovlen = n_iov;
 	do
 		n = recvmsg(s->fd, &m, MSG_DONTWAIT);

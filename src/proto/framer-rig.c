@@ -566,12 +566,11 @@ static void plan_watch(struct rig *r, const struct iovec *iov, unsigned n)
 size_t rig_receive(struct rig *r, const uint8_t *bytes, size_t most)
 {
 	unsigned n_iov;
-	uint32_t burst;
 	const struct iovec *iov;
 	size_t done = 0;
 
 	counters = &r->counters; /* the rig's alone: in nobody's sum */
-	iov = framer_plan(&r->f, &n_iov, &burst);
+	iov = framer_plan(&r->f, &n_iov);
 	plan_watch(r, iov, n_iov);
 	for (unsigned i = 0; i < n_iov && done < most; i++) {
 		size_t part = MIN(iov[i].iov_len, most - done);

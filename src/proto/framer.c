@@ -80,13 +80,12 @@ bool framer_idle(const struct framer *f)
 	return f->state == RX_HEADER && !f->header_have;
 }
 
-const struct iovec *framer_plan(struct framer *f, unsigned *n_iovp, uint32_t *burstp)
+const struct iovec *framer_plan(struct framer *f, unsigned *n_iovp)
 {
 	struct plan *p = &f->scratch->plan;
 
 	plan_build(p, f);
 	*n_iovp = p->n;
-	*burstp = (uint32_t)p->expected;
 	return p->iov;
 }
 

@@ -96,9 +96,8 @@ struct framer {
 void framer_init(struct framer *f, const struct framer_ops *ops, void *ctx, struct rx_scratch *s, struct dpt *dpt);
 void framer_deinit(struct framer *f); /* safe to call twice */
 
-/* framer_plan - the vectors to receive into; borrowed until framer_landed(). Never empty.
- * *burstp: bytes that are known to be coming (for SO_RCVLOWAT), 0 when unknown. */
-const struct iovec *framer_plan(struct framer *f, unsigned *n_iovp, uint32_t *burstp);
+/* framer_plan - the vectors to receive into; borrowed until framer_landed(). Never empty. */
+const struct iovec *framer_plan(struct framer *f, unsigned *n_iovp);
 /* framer_landed - n bytes have landed there (1 <= n <= the plan's). RX_STOP when a call up said so. */
 int framer_landed(struct framer *f, size_t n);
 /* framer_plan_len - bytes that the last plan has room for. */

@@ -8,7 +8,7 @@
  *   nothing known of the cut, or careful   take the next header alone, then its payload and the next header
  *   shy                                    what is left of the burst under way, and the next header
  *   otherwise                              also the bursts that are due behind it, as far as trust reaches
- *   not the second, but data PDUs small    nothing is guessed, a large tail takes them all
+ *   not the last, but data PDUs small      the same without a header of its own: a large tail takes them all
  *
  * Which burst comes next is the initiator's choice. One in the order of the grants is common; another sends
  * what belongs to its oldest command first, so that an R2T it has just read overtakes others. To guess the next burst
@@ -104,7 +104,6 @@ static bool plan_rest(struct plan *p, struct framer *f)
 		plan_add(p, SPAN_SLOT, f->trailer + trailer_len(f, f->pdu_len) - f->need, f->need);
 		break;
 	}
-	p->known = p->bytes;
 	return whole && plan_room(p);
 }
 
@@ -114,7 +113,6 @@ static void plan_header(struct plan *p, struct framer *f)
 		uint8_t *h = f->header_have < BHS_LEN + f->header_digest ? f->bhs : f->long_header;
 
 		plan_add(p, SPAN_SLOT, h + f->header_have, f->need);
-		p->known += f->need;
 	} else {
 		plan_add(p, SPAN_SLOT, f->scratch->slot[p->n_slots], BHS_LEN + f->header_digest);
 	}
@@ -221,16 +219,13 @@ static size_t tail_len(const struct framer *f)
 void plan_build(struct plan *p, struct framer *f)
 {
 	p->n = p->n_slots = 0;
-	p->bytes = p->known = 0;
+	p->bytes = 0;
 	p->limit = PLAN_BYTES;
-	if (plan_rest(p, f) && plan_due(p, f)) {
-		p->expected = p->bytes;
-		if (f->state == RX_HEADER && f->header_have && !p->n_slots)
-			plan_header(p, f);
-		plan_add(p, SPAN_TAIL, f->scratch->tail, tail_len(f));
-	} else {
-		p->expected = p->bytes;
-	}
+	if (!plan_rest(p, f) || !plan_due(p, f))
+		return;
+	if (f->state == RX_HEADER && f->header_have && !p->n_slots)
+		plan_header(p, f);
+	plan_add(p, SPAN_TAIL, f->scratch->tail, tail_len(f));
 }
 
 void plan_reorder(struct plan *p, struct rx_scratch *s, unsigned i, size_t skip, size_t left)

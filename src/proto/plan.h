@@ -18,9 +18,7 @@ enum span {
 struct plan {
 	unsigned n;
 	size_t bytes;
-	size_t known;    /* of them, bytes that the PDU under way is sure to bring */
-	size_t expected; /* known, and what the granted windows make likely */
-	size_t limit;    /* no payload is planned beyond so many bytes */
+	size_t limit; /* no payload is planned beyond so many bytes */
 	unsigned n_slots;
 	struct iovec iov[PLAN_VECTORS];
 	uint8_t kind[PLAN_VECTORS];

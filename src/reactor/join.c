@@ -8,8 +8,7 @@ struct joint {
 	struct io_disk d;
 	struct list link; /* join.idle */
 	struct join *join;
-	struct list parts; /* io_disk.link */
-	uint64_t len;
+	struct list parts; /* io_disk.link; d.len is what they sum up to */
 	struct iovec iov[JOIN_IOV];
 };
 
@@ -94,7 +93,8 @@ static bool take(struct joint *t, struct io_disk *d)
 {
 	uint64_t len = len_of(d);
 
-	if (!len || len > JOIN_PART || t->len + len > JOIN_MOST || t->d.n_iov + d->n_iov > JOIN_IOV)
+	if (!len || len > JOIN_PART || t->d.len + len > JOIN_MOST ||
+		t->d.n_iov + d->n_iov > JOIN_IOV)
 		return false;
 	for (unsigned i = 0; i < d->n_iov; i++) {
 		struct iovec *last = t->d.n_iov ? &t->iov[t->d.n_iov - 1] : NULL;
@@ -104,7 +104,7 @@ static bool take(struct joint *t, struct io_disk *d)
 		else
 			t->iov[t->d.n_iov++] = d->iov[i];
 	}
-	t->len += len;
+	t->d.len += len;
 	list_remove(&d->link);
 	list_push_back(&t->parts, &d->link);
 	return true;
@@ -122,7 +122,6 @@ static void joint_begin(struct joint *t, struct join *j, const struct io_disk *d
 	list_init(&t->link);
 	list_init(&t->parts);
 	t->join = j;
-	t->len = 0;
 }
 
 /* joined - d, which is off the list, and those that continue it. NULL: it stays alone. */
@@ -142,14 +141,13 @@ static struct io_disk *joined(struct join *j, struct io_disk *d)
 		joint_put(t);
 		return NULL;
 	}
-	for (; (next = continues(j, &t->d, t->len)) && take(t, next); n++)
+	for (; (next = continues(j, &t->d, t->d.len)) && take(t, next); n++)
 		;
 	if (n == 1) { /* the next one was too long */
 		list_remove(&d->link);
 		joint_put(t);
 		return NULL;
 	}
-	t->d.len = t->len;
 	count(CTR_DISK_JOINED, n - 1);
 	return &t->d;
 }

@@ -286,9 +286,9 @@ void conn_window(struct conn *c, uint32_t *expp, uint32_t *maxp)
 
 /* --- the four calls --- */
 
-const struct iovec *conn_rx_plan(struct conn *c, unsigned *np, uint32_t *burstp)
+const struct iovec *conn_rx_plan(struct conn *c, unsigned *np)
 {
-	return framer_plan(&c->framer, np, burstp);
+	return framer_plan(&c->framer, np);
 }
 
 int conn_rx_landed(struct conn *c, size_t n)

@@ -105,7 +105,7 @@ struct conn {
 struct conn *conn_new(struct worker *w, const struct conn_host *host, void *host_ctx,
 	const struct io_addr *local, const struct io_addr *peer); /* NULL: no memory, no free index */
 
-const struct iovec *conn_rx_plan(struct conn *c, unsigned *np, uint32_t *burstp);
+const struct iovec *conn_rx_plan(struct conn *c, unsigned *np);
 int conn_rx_landed(struct conn *c, size_t n); /* RX_STOP: it has ended or moves away; no more calls now */
 bool conn_rx_wanted(const struct conn *c);    /* false: the peer does not read what it asked for */
 const struct iovec *conn_tx_plan(struct conn *c, unsigned *np); /* *np == 0: nothing to say */

@@ -99,8 +99,7 @@ static bool link_receive(struct link *l)
 {
 	for (unsigned i = 0; i < TURNS && l->c; i++) {
 		unsigned n_iov;
-		uint32_t burst;
-		const struct iovec *iov = conn_rx_plan(l->c, &n_iov, &burst);
+		const struct iovec *iov = conn_rx_plan(l->c, &n_iov);
 		size_t whole = framer_plan_len(&l->c->framer);
 		ssize_t n = io_recv(l->w->io, &l->sock, iov, n_iov);
 

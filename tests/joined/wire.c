@@ -68,8 +68,7 @@ static void land(struct wire *w, const uint8_t *b, size_t len)
 {
 	while (len && w->c) {
 		unsigned n_iov;
-		uint32_t burst;
-		const struct iovec *iov = conn_rx_plan(w->c, &n_iov, &burst);
+		const struct iovec *iov = conn_rx_plan(w->c, &n_iov);
 		size_t done = 0;
 
 		for (unsigned i = 0; i < n_iov && done < len; i++) {

@@ -3,7 +3,7 @@
 
 #include "cache.h"
 #include "counter.h"
-#include "pageio.h"
+#include "fetch.h"
 
 enum {
 	WINDOW_MIN = 32,
@@ -84,5 +84,5 @@ void ahead_run(struct volume *v, struct io *io, uint64_t first, uint32_t n)
 	n_more = ahead_see(&v->ahead, first, n, v->n_pages, most, &from);
 	pthread_mutex_unlock(&v->ahead.lock);
 	if (n_more && cache_spare(v->cache, n_more))
-		count(CTR_READ_AHEAD_PAGES, pageio_ahead(v, io, from, n_more));
+		count(CTR_READ_AHEAD_PAGES, fetch_ahead(v, io, from, n_more));
 }

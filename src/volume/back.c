@@ -3,6 +3,7 @@
 #include "writer_in.h"
 
 #include "cache.h"
+#include "extent.h"
 
 /* --- dirty: to the disk --- */
 
@@ -86,7 +87,7 @@ unsigned back_walk(struct writer *w, uint64_t *posp, uint64_t end, uint32_t *np)
 	lines_keep(&w->dirty, leaf, kept);
 	map_unlock(&v->map, first, 1);
 	*posp = MIN((leaf + 1) * MAP_LEAF_PAGES, end);
-	pageio_launch(v, w->io, &launch);
+	extents_send(v, w->io, &launch);
 	return lines;
 }
 

@@ -8,7 +8,7 @@
  * All of this is tried, and nothing waits for a page that is busy, so that two copies which go each other's way
  * never wait for one another. What cannot be cloned goes through the window (copy.c). */
 #include "copywork.h"
-#include "pageio.h"
+#include "extent.h"
 #include "writer.h"
 
 bool clone_may(const struct vol_work *w)
@@ -74,7 +74,7 @@ enum clone_end clone_step(struct vol_work *w)
 		return CLONE_NOT;
 	r = attach(w, &launch);
 	if (r == CLONE_WAITS)
-		pageio_launch(w->v, w->op->io, &launch);
+		extents_send(w->v, w->op->io, &launch);
 	else
 		pageio_lent(c->from, w->op->io, source, w->n);
 	return r;

@@ -16,6 +16,9 @@
 #include <errno.h>
 #include <string.h>
 #include "copy.h"
+#include "extent.h"
+#include "fetch.h"
+#include "sync.h"
 #include "writer.h"
 
 /* Not const, which would fill the binary with it. */
@@ -273,7 +276,7 @@ static int take_fresh(struct vol_work *w)
 		return r;
 	give_turn(w);
 	w->resume = commit_run;
-	return pageio_starve(w);
+	return fetch_starve(w);
 }
 
 /* No turn is held over I/O. */
@@ -281,7 +284,7 @@ static int fetch_bases(struct vol_work *w)
 {
 	give_turn(w);
 	w->resume = commit_run;
-	return pageio_fetch(w);
+	return fetch_run(w);
 }
 
 /* Before anything is taken for it, since it may have to wait. */
@@ -329,7 +332,7 @@ static void commit_end(struct vol_work *w, int r, struct list *launch)
 	bases_drop(w);
 	/* After each of these the work may be gone. */
 	if (!r && v->backend) {
-		pageio_launch(v, w->op->io, launch);
+		extents_send(v, w->op->io, launch);
 	} else if (r == VOL_MISCOMPARE && v->backend) {
 		/* What it was compared with must not be lost after the answer. */
 		w->resume = miscompared;
@@ -471,7 +474,7 @@ void volume_base(struct volume *v, struct io *io, uint64_t off, uint64_t len)
 	if (!v->backend || !len)
 		return;
 	if (page_is_partial(v, first, page_part(first, off, len)))
-		pageio_ahead(v, io, first, 1);
+		fetch_ahead(v, io, first, 1);
 	if (last != first && page_is_partial(v, last, page_part(last, off, len)))
-		pageio_ahead(v, io, last, 1);
+		fetch_ahead(v, io, last, 1);
 }

@@ -19,7 +19,8 @@
 #include <string.h>
 #include "cache.h"
 #include "copywork.h"
-#include "pageio.h"
+#include "fetch.h"
+#include "sync.h"
 #include "writer.h"
 
 static void copy_step(struct vol_work *w);
@@ -78,7 +79,7 @@ static void copy_later(struct vol_work *w)
 	}
 	w->n_bases = 0;
 	if (w->v->cache)
-		r = pageio_starve(w);
+		r = fetch_starve(w);
 	if (r != FETCH_WAITS)
 		copy_done(w, r);
 }

@@ -5,6 +5,7 @@
  * the process and may be in any state meanwhile. */
 #include <errno.h>
 #include "cache.h"
+#include "fetch.h"
 #include "writer.h"
 
 static uint64_t n_unclean(const struct writer *w)

@@ -8,7 +8,8 @@
  * again. */
 #include <errno.h>
 #include "cache.h"
-#include "pageio.h"
+#include "extent.h"
+#include "fetch.h"
 
 static uint32_t n_slots(const struct vol_work *w)
 {
@@ -57,7 +58,7 @@ static void drop_pins(struct vol_work *w)
 }
 
 /* Holding nothing that could be what others wait for. */
-int pageio_starve(struct vol_work *w)
+int fetch_starve(struct vol_work *w)
 {
 	bool front = w->starved;
 
@@ -157,7 +158,7 @@ static int take_hand(struct vol_work *w, struct pages *hand, uint32_t n)
 	return r;
 }
 
-int pageio_fetch(struct vol_work *w)
+int fetch_run(struct vol_work *w)
 {
 	struct volume *v = w->v;
 	struct io *io = w->op->io;
@@ -169,7 +170,7 @@ int pageio_fetch(struct vol_work *w)
 	int r = n ? take_hand(w, &hand, n) : 0;
 
 	if (r)
-		return r == VOL_FULL ? pageio_starve(w) : r;
+		return r == VOL_FULL ? fetch_starve(w) : r;
 	if (w->starved)
 		cache_event(v->cache); /* there may be room for one more */
 	w->starved = false;
@@ -188,11 +189,11 @@ int pageio_fetch(struct vol_work *w)
 	give_end(&g);
 	give_unused(v, &hand, n_used);
 	/* Our own wait goes last: until then nobody resumes the work. */
-	pageio_launch(v, io, &launch);
+	extents_send(v, io, &launch);
 	return __atomic_sub_fetch(&w->n_waits, 1, __ATOMIC_ACQ_REL) ? FETCH_WAITS : FETCH_AGAIN;
 }
 
-uint32_t pageio_missing(struct volume *v, uint64_t first, uint32_t n)
+uint32_t fetch_missing(struct volume *v, uint64_t first, uint32_t n)
 {
 	uint32_t n_missing = 0;
 
@@ -203,14 +204,14 @@ uint32_t pageio_missing(struct volume *v, uint64_t first, uint32_t n)
 	return n_missing;
 }
 
-uint32_t pageio_ahead(struct volume *v, struct io *io, uint64_t first, uint32_t n)
+uint32_t fetch_ahead(struct volume *v, struct io *io, uint64_t first, uint32_t n)
 {
 	struct pages hand = {.runs = hand.few};
 	struct page_walk walk = {hand.few};
 	struct list launch;
 	uint32_t n_used = 0, n_quota;
 
-	hand.n_pages = pageio_missing(v, first, n);
+	hand.n_pages = fetch_missing(v, first, n);
 	if (!hand.n_pages || freelist_reserve(FREE_REC, hand.n_pages) ||
 		arena_take(v->arena, ARENA_OPEN, NULL, hand.n_pages, false, hand.few, FEW,
 			&hand.n_runs, &n_quota))
@@ -225,6 +226,6 @@ uint32_t pageio_ahead(struct volume *v, struct io *io, uint64_t first, uint32_t 
 	}
 	map_unlock(&v->map, first, n);
 	give_unused(v, &hand, n_used);
-	pageio_launch(v, io, &launch);
+	extents_send(v, io, &launch);
 	return n_used;
 }

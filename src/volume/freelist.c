@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include "copywork.h"
-#include "pageio.h"
+#include "extent.h"
 
 struct free_node {
 	struct free_node *next;

@@ -58,20 +58,11 @@ struct page_rec {
 	bool counts; /* what flies is to be durable when it ends, whatever it is */
 };
 
-enum { EXTENT_IOV = 256 };
-
-/* Neighbouring pages in one backend request. */
-struct extent {
-	struct backend_req req;
-	struct volume *v;
-	struct io *io;
-	uint64_t first;
-	uint32_t n;
+/* How a request ended for its pages: a read may have failed for one of them only. */
+struct outcome {
+	int error;
+	uint64_t bad; /* byte of the volume; VOL_NOWHERE: all pages */
 	enum page_busy busy;
-	bool counts;
-	struct volume *lender; /* PAGE_CLONE: whose pages are lent, .. */
-	uint64_t lent;         /* .. from which on */
-	struct iovec iov[EXTENT_IOV];
 };
 
 /* --- under the map's locks --- */
@@ -90,35 +81,17 @@ static inline uint32_t entry_newest(const struct volume *v, entry_t e)
 }
 
 /* pageio_attach - w's fresh pages (or its constant) become versions of its range. Before:
- * pageio_reserve(), outside the locks. After the locks: pageio_launch(), and from then on w may end
+ * pageio_reserve(), outside the locks. After the locks: extents_send(), and from then on w may end
  * at any time, through w->resume, which must be set before. */
 int pageio_reserve(const struct vol_work *w); /* -ENOMEM */
 void pageio_attach(struct vol_work *w, struct list *launch);
-void pageio_launch(struct volume *v, struct io *io, struct list *launch);
+
+/* --- with no lock held --- */
+/* pageio_end - a request of n pages, all busy with the same, has ended, or could not begin. */
+void pageio_end(
+	struct volume *v, struct io *io, uint64_t first, uint32_t n, const struct outcome *o);
 
 /* pageio_lend - nobody writes to these pages, which only the backend has, until pageio_lent(). False: some are elsewhere, or
  * busy. */
 bool pageio_lend(struct volume *v, uint64_t first, uint32_t n);
 void pageio_lent(struct volume *v, struct io *io, uint64_t first, uint32_t n);
-
-/* pageio_fetch - bring in what w lacks, for its pins (a read) or its bases (a commit).
- * FETCH_AGAIN: look again now. FETCH_WAITS: w->resume comes. VOL_FULL, -errno: it cannot be had. */
-enum { FETCH_AGAIN = 200, FETCH_WAITS };
-int pageio_fetch(struct vol_work *w);
-/* pageio_starve - w->resume when there may be pages: FETCH_WAITS, or VOL_FULL. */
-int pageio_starve(struct vol_work *w);
-/* pageio_missing - how many of these pages only the backend has. */
-uint32_t pageio_missing(struct volume *v, uint64_t first, uint32_t n);
-/* pageio_ahead - read n pages, at most ARENA_MAX_RUN, into the cache as far as they are not there; nobody waits. How many. */
-uint32_t pageio_ahead(struct volume *v, struct io *io, uint64_t first, uint32_t n);
-
-/* --- sync.c: the order of writes in a volume, for flushes --- */
-void sync_init(struct vol_sync *s);
-void sync_deinit(struct vol_sync *s);
-void sync_begin(struct vol_work *w);		      /* a commit; under the map's locks */
-void sync_end(struct vol_work *w, struct list *home); /* flushes that may go on are added */
-void sync_loosen(struct volume *v); /* something changed that is not durable by itself */
-/* sync_wait - w->resume when all commits up to now have ended; at once if so. */
-void sync_wait(struct vol_work *w);
-/* sync_flush - then end(w, error) when all that changed is durable. */
-void sync_flush(struct vol_work *w, void (*end)(struct vol_work *, int));

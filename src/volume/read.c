@@ -7,6 +7,7 @@
 #include <errno.h>
 #include "cache.h"
 #include "counter.h"
+#include "fetch.h"
 #include "writer.h"
 
 /* zeros_after - where a page of zeros lies whose neighbour ends at `end`: behind it, if that is a page of
@@ -142,12 +143,12 @@ static int fetch_pins(struct vol_work *w)
 			return -ENOMEM;
 		for (uint32_t i = 0; i < w->n; i++)
 			w->pins[i] = PAGE_NONE;
-		n_missing = pageio_missing(w->v, w->first, w->n);
+		n_missing = fetch_missing(w->v, w->first, w->n);
 		count(CTR_CACHE_MISSES, n_missing);
 		count(CTR_CACHE_HITS, w->n - n_missing);
 		w->met_new = !w->op->once;
 	}
-	return pageio_fetch(w);
+	return fetch_run(w);
 }
 
 static void read_run(struct vol_work *w)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include "copy.h"
+#include "sync.h"
 #include "writer.h"
 
 enum { SWEEP_AGAIN = 8 };

@@ -1,10 +1,6 @@
-/* sync.c - which commits of a file volume are under way, and flushes.
- *
- * Commits are numbered as they are made. A flush waits for those that are older than itself and for
- * no others, so that writers cannot keep it waiting. Writes are durable when they end; punched and
- * zeroed ranges are `loose` until a flush of the backend that began later has succeeded. What is
- * dirty in the range is the writer's part of a flush. */
+/* sync.c - the order of commits, and flushes (see sync.h). */
 #include <errno.h>
+#include "sync.h"
 #include "writer.h"
 
 void sync_init(struct vol_sync *s)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cache.h"
-#include "pageio.h"
+#include "sync.h"
 #include "writer.h"
 
 static int params_check(const struct volume_params *p)

@@ -27,22 +27,28 @@ add_target() {
 	manage --op bind --mode target --tid 1 -I ALL
 }
 
-# A control number and port of our own; where somebody has them, the next. A tgt that this machine runs as a service
-# has number 0 and port 3260, and is not touched.
+# Without its port a tgtd lives on, and takes orders.
+can_be_reached() {
+	add_target 2>/dev/null && ! grep -q "unable to bind" "$DIR/tgt.err"
+}
+
+# A control number and port of our own; where somebody has them, the next. The ports that the system gives to
+# connections begin above them. A tgt that this machine runs as a service has number 0 and port 3260, and is not touched.
 serve_with_tgt() {
 	local n pid
 	truncate -s ${MIB}M "$DIR/disk.img"
 	for n in 1 2 3 4 5; do
-		echo $((RANDOM % 20000 + 100)) $((RANDOM % 20000 + 20000)) >"$DIR/numbers"
+		echo $((RANDOM % 20000 + 100)) $((RANDOM % 20000 + 10000)) >"$DIR/numbers"
 		begin_tgt
 		pid=$(cat "$DIR/tgt.pid")
 		for _ in $(seq 40); do
-			add_target 2>/dev/null && break 2
+			can_be_reached && break 2
 			kill -0 $pid 2>/dev/null || break
 			sleep 0.05
 		done
 		kill -KILL $pid 2>/dev/null
 	done
+	kill -0 $pid
 	read -r CONTROL PORT <"$DIR/numbers"
 	echo "${URL/PORT/$PORT}" >"$DIR/url"
 }

@@ -149,6 +149,7 @@ struct berth_result {
 	uint8_t sense_len;
 	const uint8_t *sense; /* NULL when there is none */
 	uint32_t transferred; /* bytes of data */
+	uint64_t ended_ns;    /* CLOCK_MONOTONIC, right after the call that received the answer */
 };
 typedef void berth_done(void *ctx, const struct berth_result *r);
 

@@ -43,7 +43,6 @@ struct job {
 	unsigned n_flying;
 	uint64_t random;
 	uint64_t now_ns, next_ns;
-	bool now_valid;
 	_Alignas(64) _Atomic uint64_t n_done; /* in phase RUN, both directions */
 	struct histogram read, write;
 	uint64_t n_checked;

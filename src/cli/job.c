@@ -1,14 +1,14 @@
 /* job.c - one thread of `berth bench`: connections with `depth` requests each, kept busy.
  *
  * Nothing here allocates once it runs, and each turn of the loop is one epoll_wait, then for each
- * connection that has answers one receive and one send, whatever their number. The clock is read
- * once for the answers of a turn, or for each answer where receiving one takes long itself.
+ * connection that has answers one receive and one send, whatever their number. A request ends when
+ * the receive has ended that brought its answer; what is sent in its stead begins then.
  *
  * --verify: each connection owns a part of the region, so that it alone knows which write of a unit
  * was the last. version[] has it, with a bit for units under way: no unit has two requests at a
- * time. fill   (when there are reads)   each unit is written once, before the clock starts run each
- * read is checked against the version check  (when there are writes)  each unit that has a version
- * is read once more, after the clock has stopped */
+ * time. Before the clock starts, and when there are reads, each unit is written once; each read of
+ * the run is checked against the version; after the clock has stopped, and when there were writes,
+ * each unit that has a version is read once more. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 #include "check.h"
 #include "pattern.h"
 
-enum { EVENTS = 64, IDLE_MS = 50, SWEEP_NS = 200000000, LONG_ANSWER = 32 << 10 };
+enum { EVENTS = 64, IDLE_MS = 50, SWEEP_NS = 200000000 };
 #define BUSY 0x80000000u
 
 struct bench_flight {
@@ -197,10 +197,7 @@ static void on_done(void *ctx, const struct berth_result *r)
 	j->n_flying--;
 	if (unlikely(r->error == -ECANCELED))
 		return; /* we are closing */
-	if (!j->now_valid) {
-		j->now_ns = bench_clock();
-		j->now_valid = j->b->bs < LONG_ANSWER;
-	}
+	j->now_ns = r->ended_ns;
 	if (unlikely(r->error)) {
 		char text[128], why[240];
 
@@ -227,7 +224,6 @@ static void serve(struct job *j, struct bench_conn *c)
 {
 	int rc;
 
-	j->now_valid = false;
 	rc = berth_service(c->s);
 	if (rc) {
 		struct berth_info info;

@@ -282,6 +282,7 @@ static bool receive(struct berth_session *s)
 			nexus_fault(s, -errno, "receiving: %s", strerror(errno));
 		return false;
 	}
+	nexus_now(s);
 	s->receive_calls++;
 	s->received_bytes += (uint64_t)n;
 	s->heard_ns = s->now_ns;

@@ -166,6 +166,7 @@ void nexus_tell(struct berth_session *s)
 			.status = r->status,
 			.sense_len = r->sense_len,
 			.transferred = r->transferred,
+			.ended_ns = s->now_ns,
 		};
 		berth_done *done = r->done;
 		void *ctx = r->ctx;

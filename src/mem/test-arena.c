@@ -485,7 +485,8 @@ static void thin(void **state)
 	assert_int_equal(n_resident(0, 1024), 0);
 	for (uint32_t p = 0; p < 512; p += 100)
 		memset(arena_ptr(a, p), 1, 1);
-	assert_int_equal(n_resident(0, 1024), 6); /* 4 KiB for each, as long as it is small (huge.h) */
+	assert_int_equal(
+		n_resident(0, 1024), 6); /* 4 KiB for each, as long as it is small (huge.h) */
 	arena_unref(a, 0, 512);
 	assert_int_equal(n_resident(0, 1024), 6);
 	all_back(0, 0);

@@ -52,8 +52,9 @@ struct initiator {
 	uint32_t itt;
 	uint32_t cut;    /* its habit */
 	unsigned steady; /* of 16 PDUs so many keep it */
-	unsigned astray; /* of 9 steps along the granted windows so many go on: 0, the oldest is next */
-	unsigned stays;  /* of so many PDUs of a burst one lets something else go first */
+	unsigned
+		astray; /* of 9 steps along the granted windows so many go on: 0, the oldest is next */
+	unsigned stays; /* of so many PDUs of a burst one lets something else go first */
 	uint32_t late_itt, late_ttt, late_at, late_end,
 		late_sn; /* an aborted window it goes on with */
 	struct blow blows[MOST_BLOWS];
@@ -81,8 +82,9 @@ static void emit(struct initiator *in, uint8_t *bhs, uint32_t itt, uint32_t offs
 {
 	size_t from = in->s->len;
 	unsigned ahs = draw(40) ? 0 : 1 + draw(draw(8) ? 4 : 255);
-	struct blow *b = in->n_blows < MOST_BLOWS && !draw(in->blow_every) ? &in->blows[in->n_blows++]
-									   : NULL;
+	struct blow *b = in->n_blows < MOST_BLOWS && !draw(in->blow_every)
+				 ? &in->blows[in->n_blows++]
+				 : NULL;
 
 	stream_pdu(in->s, bhs, ahs, itt, offset, len);
 	if (!b) {

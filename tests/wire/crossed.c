@@ -194,7 +194,8 @@ static void half_of_another_connections_data(struct daemon *d)
 	for (unsigned i = 0; i < 2; i++)
 		p[i] = daemon_peer(d, &want);
 	for (unsigned way = 0; way < 8; way++) {
-		struct peer_cmd small = {.write = true, .edtl = 4096, .data = mine, .data_len = 4096};
+		struct peer_cmd small = {
+			.write = true, .edtl = 4096, .data = mine, .data_len = 4096};
 		struct peer_cmd c = {.write = true, .edtl = LEN, .data = other, .data_len = LEN};
 		struct peer_r2t r = {.ttt = PEER_NONE};
 		uint32_t itt[8];
@@ -223,7 +224,8 @@ static void half_of_another_connections_data(struct daemon *d)
 		if (way & 2)
 			peer_send_data_out(p[1], &r, 1, LEN / 2, other + LEN / 2, LEN / 2, true);
 		else
-			peer_send_bytes(p[1], other + (way & 4 ? 4096 : LEN / 2), LEN - (way & 4 ? 4096 : LEN / 2));
+			peer_send_bytes(p[1], other + (way & 4 ? 4096 : LEN / 2),
+				LEN - (way & 4 ? 4096 : LEN / 2));
 		peer_expect_good(p[1], r.itt);
 		expect_content(p[1], 1000, 2);
 		expect_content(p[1], 0, 1);

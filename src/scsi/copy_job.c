@@ -185,7 +185,8 @@ static enum sense why_it_failed(const struct copy_job *j, int end)
 	if (end == VOL_CHANGED)
 		return SENSE_TOKEN_REVOKED;
 	log_warn("%s/%u: copy: %s", e->destination->target, e->destination->lun,
-		end > 0 ? "the unit was reset, or has no memory" : strerrordesc_np(-end));
+		end > 0 ? "the other unit was reset, or there is no memory"
+			: strerrordesc_np(-end));
 	if (j->op.source || e->destination != j->lu || end >= 0)
 		return SENSE_THIRD_PARTY_FAILURE;
 	switch (end) {
@@ -198,6 +199,12 @@ static enum sense why_it_failed(const struct copy_job *j, int end)
 	}
 }
 
+/* The unit of the command; a reset of another that is copied to is that device's failure. */
+static bool was_reset(const struct copy_job *j)
+{
+	return j->lun_gen != volume_gen(j->lu->volume);
+}
+
 static void on_piece(struct vol_op *op, int end)
 {
 	struct copy_job *j = container_of(op, struct copy_job, op);
@@ -205,7 +212,7 @@ static void on_piece(struct vol_op *op, int end)
 
 	j->busy = false;
 	j->operations++;
-	if (end && !j->cancelled) {
+	if (end && !j->cancelled && !was_reset(j)) {
 		job_fails(j, why_it_failed(j, end));
 		return;
 	}
@@ -254,8 +261,8 @@ static void job_step(struct copy_job *j)
 {
 	enum sense why;
 
-	if (j->lun_gen != volume_gen(j->lu->volume))
-		j->cancelled = true; /* a reset */
+	if (was_reset(j))
+		j->cancelled = true;
 	if (j->cancelled) {
 		job_fails(j, SENSE_COPY_ENDED);
 		return;

@@ -374,14 +374,26 @@ static void another_command_can_end_it(void **state)
 	GOOD(NONE(BIG, CDB(0x83, 0x1c, 0, 0, 0, 7))); /* it has ended already */
 }
 
-static void a_reset_of_the_destination_ends_it(void **state)
+/* Wherever it comes, between two pieces or within one, what was reset has no status of its own. */
+static void a_reset_of_the_unit_aborts_it(void **state)
 {
 	struct scsi_cmd c;
 
-	begin_long(&c, 7);
-	lu_reset(rig.map.lu[BIG]);
-	end_long(&c);
-	assert_true(c.status != SCSI_GOOD);
+	for (unsigned turns = 0; turns < 400; turns++) {
+		begin_long(&c, 7);
+		for (unsigned i = 0; i < turns && c.state == SCSI_RUNNING; i++)
+			rig_turn(&rig);
+		if (c.state == SCSI_DONE) {
+			assert_true(turns > 2);
+			scsi_release(&c);
+			return;
+		}
+		lu_reset(rig.map.lu[BIG]);
+		end_long(&c);
+		assert_true(c.aborted);
+		BAD(NONE(BIG, CDB(0x00)), 6, 0x29, 0x03); /* told of the reset */
+	}
+	fail();
 }
 
 static void it_can_be_answered_at_once(void **state)
@@ -512,7 +524,7 @@ int main(void)
 		TEST(a_list_identifier_is_taken_while_it_runs),
 		TEST(it_can_be_aborted_between_steps),
 		TEST(another_command_can_end_it),
-		TEST(a_reset_of_the_destination_ends_it),
+		TEST(a_reset_of_the_unit_aborts_it),
 		TEST(it_can_be_answered_at_once),
 		TEST(what_runs_in_the_background_ends_with_its_nexus),
 		TEST(a_sanitize_operation_waits_for_copies_to_its_unit),

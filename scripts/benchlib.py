@@ -147,7 +147,7 @@ class Tgt:
         Tgt.number += 1
         self.name = name
         self.control = str(20000 + os.getpid() % 10000 + Tgt.number)
-        port = 43000 + os.getpid() % 10000 + Tgt.number
+        port = 13000 + os.getpid() % 10000 + Tgt.number  # below those that the system gives to connections
         image = os.path.join(work_dir(), f"{name}.img")
         with open(image, "wb") as f:
             f.truncate(size)

@@ -1,7 +1,7 @@
 /* sim_impl.h - what the parts of the simulation share. Only sim*.c include this.
  *
- * sim.c has the seed, the clock, the choice of the next event and the reactors' turns; sim_net.c
- * the streams; sim_disk.c the disks. Each part offers what could happen now (sim_offer) and does
+ * sim.c has the seed, the clock, the choice of the next event and the reactors' turns; sim_net.h
+ * the network; sim_disk.c the disks. Each part offers what could happen now (sim_offer) and does
  * one thing when it is chosen. Nothing is ever ordered by an address in memory. */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* portal.h - the addresses that the target listens on (RFC 7143 4.3: one portal group of all of them).
  *
  * Connections are accepted on the first worker; they move to their session's reactor when their names are known
- * (session.c). Thread: opened by the main thread, then the first worker's reactor. */
+ * (session_admit.c). Thread: opened by the main thread, then the first worker's reactor. */
 #pragma once
 
 #include <stddef.h>

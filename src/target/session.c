@@ -1,17 +1,10 @@
-/* session.c - admission, reinstatement, command order, and the end of a session.
- *
- * A login becomes a session in three steps. session_admit() looks the node up and, under the node's lock,
- * puts a session of this name into its table: a new one on the least loaded reactor, or, where an old one of
- * the same initiator port exists, behind that one on its reactor. session_admit_here() then runs on the
- * session's reactor: it ends the old session and waits until its tasks have settled (no I/O of them can
- * still reach the backend) before the login is answered. */
+/* session.c - making one, its pages, its tasks, its end (see session.h). */
 #include "session.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include "digest.h"
 #include "load.h"
-#include "log.h"
 #include "order.h"
 #include "rx.h"
 #include "server_in.h"
@@ -31,7 +24,7 @@ static struct quota *find_quota(struct nexus *n, struct arena *a)
 	return NULL;
 }
 
-static struct session *session_new(struct worker *w, struct node *node, const struct login *l)
+struct session *session_new(struct worker *w, struct node *node, const struct login *l)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
@@ -84,7 +77,7 @@ static void session_free(struct session *s)
 	free(s);
 }
 
-/* --- admission of pages --- */
+/* --- pages --- */
 
 /* reserve_in - a burst, and FirstBurst times the command window, of one arena. Early sessions may have a sixteenth of
  * what can be promised; the more have some, the smaller the share of one more, so that a thousand find
@@ -114,8 +107,6 @@ static bool reserve_in(struct session *s, struct volume *v, const struct params 
 	return true;
 }
 
-/* session_reserve - pages in each arena of the target; the window shrinks to what there is. False: not even one
- * command's worth. */
 bool session_reserve(struct session *s, const struct params *p)
 {
 	if (!s->node)
@@ -135,148 +126,6 @@ bool session_reserve(struct session *s, const struct params *p)
 			return false;
 	}
 	return true;
-}
-
-/* --- admission of logins --- */
-
-static bool same_port(const struct session *s, const struct login *l)
-{
-	return !memcmp(s->isid, l->isid, sizeof(s->isid)) && !strcmp(s->initiator, l->initiator);
-}
-
-static void refuse(struct conn *c, enum login_status status, const char *why)
-{
-	rx_login_step(c, login_refuse(c->login, status, why));
-}
-
-/* port_of_another - has somebody else, by CHAP, a session of this initiator port? A name alone does not end it. */
-static bool port_of_another(struct node *n, const struct login *l)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&n->lock);
-	list_for_each(node, &n->sessions) {
-		const struct session *s = list_entry(node, struct session, node_link);
-
-		found |= same_port(s, l) && strcmp(s->user, l->user) != 0;
-	}
-	pthread_mutex_unlock(&n->lock);
-	return found;
-}
-
-/* session_of_tsih - is there a session that this login claims to belong to? */
-static bool session_of_tsih(struct node *n, const struct login *l)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&n->lock);
-	list_for_each(node, &n->sessions) {
-		const struct session *s = list_entry(node, struct session, node_link);
-
-		found |= s->tsih == l->tsih && same_port(s, l);
-	}
-	pthread_mutex_unlock(&n->lock);
-	return found;
-}
-
-/* session_place - a new session in the node's table, on its predecessor's reactor or the least loaded one. */
-static struct session *session_place(struct conn *c, struct node *n)
-{
-	struct session *s = session_new(c->w, n, c->login);
-	struct worker *w = load_least(c->w->server, c->w);
-
-	if (!s)
-		return NULL;
-	pthread_mutex_lock(&n->lock);
-	list_for_each(node, &n->sessions) {
-		const struct session *old = list_entry(node, struct session, node_link);
-
-		if (same_port(old, c->login))
-			w = old->w;
-	}
-	load_put(s, w, LOAD_NEW);
-	list_push_back(&n->sessions, &s->node_link);
-	pthread_mutex_unlock(&n->lock);
-	return s;
-}
-
-void session_admit(struct conn *c)
-{
-	const struct login *l = c->login;
-	struct node *n = NULL;
-
-	c->state = CONN_ADMITTING;
-	if (!l->discovery) {
-		n = server_find_node(c->w->server, l->target);
-		if (!n) {
-			refuse(c, LOGIN_NOT_FOUND, "no such target");
-			return;
-		}
-		if (port_of_another(n, l)) {
-			refuse(c, LOGIN_FORBIDDEN,
-				"another user has a session of this initiator port");
-			return;
-		}
-	}
-	if (l->tsih) {
-		if (n && session_of_tsih(n, l))
-			refuse(c, LOGIN_TOO_MANY_CONNECTIONS, "MaxConnections is 1");
-		else
-			refuse(c, LOGIN_NO_SESSION, "no session with this TSIH");
-		return;
-	}
-	c->s = n ? session_place(c, n) : session_new(c->w, NULL, l);
-	if (!c->s) {
-		refuse(c, LOGIN_OUT_OF_RESOURCES, "no memory");
-		return;
-	}
-	c->s->c = c;
-	if (c->s->w != c->w) {
-		c->moving = true;
-		c->host->move(c, c->s->w);
-	} else {
-		session_admit_here(c);
-	}
-}
-
-/* predecessor - an older session of the same initiator port on this node. It is always on this
- * reactor: session_place() saw to that. The newest older one: each waits for the one before it. */
-static struct session *predecessor(struct session *s)
-{
-	struct session *old = NULL;
-
-	if (!s->node)
-		return NULL;
-	pthread_mutex_lock(&s->node->lock);
-	list_for_each(node, &s->node->sessions) {
-		struct session *o = list_entry(node, struct session, node_link);
-
-		if (o == s)
-			break;
-		if (!memcmp(o->isid, s->isid, sizeof(s->isid)) &&
-			!strcmp(o->initiator, s->initiator))
-			old = o;
-	}
-	pthread_mutex_unlock(&s->node->lock);
-	return old;
-}
-
-void session_admit_here(struct conn *c)
-{
-	struct session *s = c->s, *old = predecessor(s);
-
-	if (!list_linked(&s->link))
-		list_push_back(&c->w->sessions, &s->link);
-	if (old) {
-		old->successor = c;
-		if (old->c)
-			conn_end(old->c, "reinstated by a new login of the same initiator port");
-		return; /* session_settled(old) goes on */
-	}
-	s->seen_cmdsn = c->login->cmdsn;
-	cmd_window_init(
-		&s->cmdsn, c->login->cmdsn, 1); /* opens when the pages for it are promised */
-	rx_login_step(c, login_accept(c->login, s->tsih, NULL));
 }
 
 /* --- the end --- */
@@ -394,100 +243,4 @@ struct xfer_limits session_limits(const struct conn *c)
 		.initial_r2t = c->params.initial_r2t,
 		.immediate_data = c->params.immediate_data,
 	};
-}
-
-/* --- command order (RFC 7143 4.2.2.1) --- */
-
-enum session_turn session_order(struct session *s, uint32_t cmdsn, bool immediate)
-{
-	if (immediate)
-		return TURN_NOW;
-	switch (cmd_window_place(&s->cmdsn, cmdsn)) {
-	case SN_NEXT:
-		s->cmdsn.expcmdsn++;
-		return TURN_NOW;
-	case SN_LATER:
-		return TURN_HELD;
-	default:
-		return TURN_IGNORE;
-	}
-}
-
-static struct task *held_with(struct session *s, uint32_t cmdsn)
-{
-	list_for_each(node, &s->tasks) {
-		struct task *t = list_entry(node, struct task, link);
-
-		if (t->held && !t->immediate && t->cmdsn == cmdsn)
-			return t;
-	}
-	return NULL;
-}
-
-/* The window is no wider than the set: a number of it has a bit of its own. */
-static uint64_t *skip_word(struct session *s, uint32_t cmdsn)
-{
-	return &s->skipped[cmdsn % SESSION_WINDOW / 64];
-}
-
-static uint64_t skip_bit(uint32_t cmdsn)
-{
-	return 1ull << cmdsn % 64;
-}
-
-static void mark_skipped(struct session *s, uint32_t cmdsn)
-{
-	if (!(*skip_word(s, cmdsn) & skip_bit(cmdsn)))
-		s->n_skipped++;
-	*skip_word(s, cmdsn) |= skip_bit(cmdsn);
-}
-
-bool session_holds(struct session *s, uint32_t cmdsn)
-{
-	return (*skip_word(s, cmdsn) & skip_bit(cmdsn)) || (s->n_held && held_with(s, cmdsn));
-}
-
-bool session_skip(struct session *s, uint32_t cmdsn)
-{
-	if (cmd_window_place(&s->cmdsn, cmdsn) == SN_OUTSIDE)
-		return false;
-	if (!held_with(s, cmdsn)) /* else it has come, under another tag */
-		mark_skipped(s, cmdsn);
-	session_advance(s);
-	return true;
-}
-
-void session_unhold(struct session *s, uint32_t cmdsn)
-{
-	/* The number before it is still missing: nothing moves yet. */
-	s->n_held--;
-	mark_skipped(s, cmdsn);
-}
-
-/* skip_next - the next number was skipped: it is used up now. */
-static bool skip_next(struct session *s)
-{
-	uint32_t next = s->cmdsn.expcmdsn;
-
-	if (!(*skip_word(s, next) & skip_bit(next)))
-		return false;
-	*skip_word(s, next) &= ~skip_bit(next);
-	s->n_skipped--;
-	s->cmdsn.expcmdsn++;
-	return true;
-}
-
-void session_advance(struct session *s)
-{
-	while (s->n_held || s->n_skipped) {
-		struct task *t = s->n_held ? held_with(s, s->cmdsn.expcmdsn) : NULL;
-
-		if (!t && !skip_next(s))
-			return;
-		if (!t)
-			continue;
-		s->cmdsn.expcmdsn++;
-		s->n_held--;
-		task_release(t);
-	}
 }

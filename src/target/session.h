@@ -50,25 +50,33 @@ struct session {
 	struct io_work done;
 };
 
+/* --- session_admit.c --- */
 /* session_admit - c->login is at LOGIN_IDENTIFIED: find the node, settle what must be, then answer. May
  * move the connection to another reactor. Answers through login_accept()/login_refuse() and
- * conn_login_step(). */
+ * rx_login_step(). */
 void session_admit(struct conn *c);
 void session_admit_here(struct conn *c); /* on the session's reactor, after a move */
+
+/* --- session.c --- */
+struct session *session_new(struct worker *w, struct node *node, const struct login *l); /* NULL: no memory */
+/* session_reserve - pages in each arena of the target, at full feature; the window shrinks to what there is. False:
+ * not even one command's worth. */
+bool session_reserve(struct session *s, const struct params *p);
+struct xfer_limits session_limits(const struct conn *c);
+
 /* session_recall - its connection ended before it could leave for the session's reactor: it ends here. */
 void session_recall(struct session *s);
 void session_close(struct session *s);   /* its connection ended: abort all, free when settled */
 void session_settled(struct session *s); /* a task has gone */
 void session_leave(struct session *s);   /* the connection lets go of it */
-bool session_reserve(struct session *s, const struct params *p); /* pages, at full feature */
+
 struct task *session_find(struct session *s, uint32_t itt);
 void session_add(struct session *s, struct task *t);
 void session_remove(struct session *s, struct task *t);
-
 void session_grant(struct session *s);   /* a slot is free again: R2Ts that waited */
 bool session_receiving(const struct session *s); /* data-out of some task is still due */
-struct xfer_limits session_limits(const struct conn *c);
 
+/* --- session_cmdsn.c --- */
 /* session_order - a PDU with a CmdSN: may it run now? */
 enum session_turn { TURN_NOW, TURN_HELD, TURN_IGNORE };
 enum session_turn session_order(struct session *s, uint32_t cmdsn, bool immediate);

@@ -1,4 +1,5 @@
-/* expect.h - for tests: the units of the rig, and each expectation in one line. */
+/* expect.h - for tests: a command and what is expected of it, in one line. The units, setup() and teardown() are those
+ * of units.h or double.h. */
 #pragma once
 
 #include <setjmp.h>
@@ -13,37 +14,9 @@
 #include "rig.h"
 #include "sense.h"
 
-/* LUN 0: 1 MiB in blocks of 512. 1: 64 MiB of 4096. 2: as 0, write-protected. 3: as 0, removable.
- * 4: as 0, with little memory beside the content. 300: as 0, reached by flat addressing. */
-enum { DISK, BIG, RO, REMOVABLE, TIGHT, FAR = 300, NOBODY = 7 };
-enum { BLOCKS = 2048 };
-
 static struct rig rig;
 static uint8_t data[1 << 20];
 
-static int setup(void **state)
-{
-	rig_init(&rig);
-	rig_unit(&rig, &(struct rig_unit){.lun = DISK, .size = 1 << 20, .block = 512});
-	rig_unit(&rig, &(struct rig_unit){.lun = BIG, .size = 64 << 20, .block = 4096});
-	rig_unit(&rig, &(struct rig_unit){.lun = RO, .size = 1 << 20, .block = 512, .ro = true});
-	rig_unit(&rig, &(struct rig_unit){
-			       .lun = REMOVABLE, .size = 1 << 20, .block = 512, .removable = true});
-	rig_unit(&rig,
-		&(struct rig_unit){
-			.lun = TIGHT, .size = 1 << 20, .block = 512, .n_pages = 256 + 64 + 8});
-	rig_unit(&rig,
-		&(struct rig_unit){.lun = FAR, .size = 1 << 20, .block = 512, .physical = 512});
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_deinit(&rig);
-	return 0;
-}
-
-/* --- one line an expectation --- */
 #define CDB(...)		 ((const uint8_t[16]){__VA_ARGS__})
 #define NONE(lun, cdb)		 rig_run(&rig, lun, cdb, false, false, 0, NULL)
 #define IN(lun, cdb, room)	 rig_run(&rig, lun, cdb, true, false, room, NULL)
@@ -55,20 +28,16 @@ static int teardown(void **state)
 		command;                                                                           \
 		rig.as_other = false;                                                              \
 	} while (0)
-#define CONFLICT(command)                                                                          \
+#define ENDS(command, want)                                                                        \
 	do {                                                                                       \
 		command;                                                                           \
-		assert_int_equal(rig.last.status, SCSI_RESERVATION_CONFLICT);                      \
+		assert_int_equal(rig.last.status, want);                                           \
 	} while (0)
-#define GOOD(command)                                                                              \
-	do {                                                                                       \
-		command;                                                                           \
-		assert_int_equal(rig.last.status, SCSI_GOOD);                                      \
-	} while (0)
+#define CONFLICT(command) ENDS(command, SCSI_RESERVATION_CONFLICT)
+#define GOOD(command)	  ENDS(command, SCSI_GOOD)
 #define BAD(command, key, asc, ascq)                                                               \
 	do {                                                                                       \
-		command;                                                                           \
-		assert_int_equal(rig.last.status, SCSI_CHECK_CONDITION);                           \
+		ENDS(command, SCSI_CHECK_CONDITION);                                               \
 		assert_int_equal(rig.last.sense[2], key);                                          \
 		assert_int_equal(                                                                  \
 			rig.last.sense[12] << 8 | rig.last.sense[13], (asc) << 8 | (ascq));        \

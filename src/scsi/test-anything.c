@@ -9,7 +9,7 @@
 #include "body.h"
 #include "copy_list.h"
 #include "effort.h"
-#include "expect.h"
+#include "units.h"
 #include "medium.h"
 
 static uint64_t seed = 1;

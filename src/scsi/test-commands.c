@@ -1,6 +1,6 @@
 /* test-commands.c - READ and WRITE, and what every command is checked for. */
 #include "attention.h"
-#include "expect.h"
+#include "units.h"
 
 /* --- reading and writing --- */
 

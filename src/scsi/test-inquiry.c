@@ -1,5 +1,5 @@
 /* test-inquiry.c - what the unit says of itself. */
-#include "expect.h"
+#include "units.h"
 
 /* --- what the unit says of itself --- */
 

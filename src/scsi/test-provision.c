@@ -1,5 +1,5 @@
 /* test-provision.c - VERIFY and what writes in other ways than WRITE; what takes room. */
-#include "expect.h"
+#include "units.h"
 
 /* --- VERIFY, COMPARE AND WRITE --- */
 

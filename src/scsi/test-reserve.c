@@ -2,7 +2,7 @@
  * what others are told, and what a restart brings back. */
 #include <stdio.h>
 #include "attention.h"
-#include "expect.h"
+#include "units.h"
 #include "reserve.h"
 #include "transport_id.h"
 

@@ -1,7 +1,7 @@
 /* test-unit.c - the unit's own state: mode pages that can be changed, access states, the medium, a
  * sanitize operation, log pages; and who is told. */
 #include "attention.h"
-#include "expect.h"
+#include "units.h"
 #include "mode.h"
 
 #define TOLD(asc, ascq) AS_OTHER(BAD(NONE(DISK, CDB(0)), 6, asc, ascq))

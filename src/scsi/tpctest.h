@@ -3,7 +3,7 @@
 
 #include "copy_list.h"
 #include "copy_job.h"
-#include "expect.h"
+#include "units.h"
 #include "token.h"
 
 enum { NO_ID = 3 << 3, NO_HOLD = 2 << 3 };

@@ -7,7 +7,7 @@
 #include "voltest.h"
 #include "writer.h"
 
-enum { PAGE = ARENA_PAGE, N_VOLUME = 96, N_MEMORY = 512, LIMIT = 64 };
+enum { SECOND = 1000000000, PAGE = ARENA_PAGE, N_VOLUME = 96, N_MEMORY = 512, LIMIT = 64 };
 
 struct back_fixture {
 	struct fake *fake;
@@ -122,6 +122,8 @@ static inline int back_teardown(void **state)
 	return 0;
 }
 
+#define CASE(name) cmocka_unit_test_setup_teardown(name, back_setup, back_teardown)
+
 /* --- verbs --- */
 static inline void back_write(
 	struct back_fixture *f, struct test_op *t, uint64_t off, uint32_t len, uint8_t byte, bool fua)
@@ -154,4 +156,35 @@ static inline void back_read(struct back_fixture *f, uint64_t off, uint32_t len,
 	check(t.done && !t.end);
 	check(copy_iov(to, t.op.iov, t.op.n_iov) == len);
 	volume_unpin(&t.op);
+}
+
+/* --- what is there --- */
+#define COUNT(kind) (f->fake->n_count[kind]) /* requests seen by the disk */
+
+static inline uint64_t back_records(struct back_fixture *f)
+{
+	return ledger_count(f->m->ledger, LEDGER_NONE);
+}
+
+static inline uint64_t back_unclean(struct back_fixture *f)
+{
+	return volume_unclean_bytes(f->v) / PAGE;
+}
+
+static inline void back_expect(struct back_fixture *f, uint64_t off, uint32_t len, uint8_t byte)
+{
+	uint8_t *got = malloc(len);
+
+	back_read(f, off, len, got);
+	for (uint32_t i = 0; i < len; i++)
+		if (got[i] != byte)
+			fail_msg("byte %lu is %u, not %u", off + i, got[i], byte);
+	free(got);
+}
+
+static inline void back_expect_disk(struct back_fixture *f, uint64_t off, uint32_t len, uint8_t byte)
+{
+	for (uint32_t i = 0; i < len; i++)
+		if (f->fake->disk[off + i] != byte)
+			fail_msg("byte %lu of the disk is %u", off + i, f->fake->disk[off + i]);
 }

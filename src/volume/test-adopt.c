@@ -1,10 +1,11 @@
-/* test-adopt.c - the process dies at each store to the ledger, and what it left is adopted.
+/* test-adopt.c - what a process left in its memory is adopted, wherever it died.
  *
  * A few hundred random commands on a small volume with a small limit, so that commits, background
  * writes, flushes, punches and evictions meet. Before each publish() the memory and the disk are
  * copied and adopted by a fresh volume, whose content must be lawful: each sector as the last
  * acknowledged command left it, or as the one under way does; that one's pages all or none when
- * it writes back. Then the fresh volume is flushed, and its disk must hold the same. */
+ * it writes back. Then the fresh volume is flushed, and its disk must hold the same. Two memories
+ * are chosen: records of several commands, and two of one page. */
 #include "backtest.h"
 #include "effort.h"
 
@@ -84,7 +85,7 @@ static void die_here(void)
 	back_finish(&g);
 	assert_true(flush.done && !flush.end);
 	assert_memory_equal(bytes, g.fake->disk, sizeof(bytes));
-	assert_int_equal(ledger_count(g.m->ledger, LEDGER_NONE), 0);
+	assert_int_equal(back_records(&g), 0);
 	back_close(&g);
 	ledger_crash_point = hook;
 }
@@ -175,10 +176,54 @@ static void whatever_store_it_dies_before(void **state)
 	print_message("%lu crash points\n", n);
 }
 
+/* --- chosen memories --- */
+static void what_is_left_is_adopted(void **state)
+{
+	struct back_fixture *f = *state, g;
+	struct test_op t, flush;
+
+	back_write(f, &t, 0, 3 * PAGE, 8, false);
+	back_write(f, &t, PAGE, PAGE, 9, false);
+	back_write(f, &t, 90 * PAGE, 6 * PAGE - 512, 7, false);
+	back_copy(&g, f);
+	assert_int_equal(back_unclean(&g), 9);
+	back_expect(&g, 0, PAGE, 8);
+	back_expect(&g, PAGE, PAGE, 9);
+	back_expect(&g, 90 * PAGE, 6 * PAGE - 512, 7);
+	back_write(&g, &t, 0, PAGE, 6, false);
+	back_flush(&g, &flush, 0, g.fake->b.info.size);
+	back_finish(&g);
+	back_expect_disk(&g, 0, PAGE, 6);
+	back_expect_disk(&g, PAGE, PAGE, 9);
+	back_expect_disk(&g, 90 * PAGE, 6 * PAGE - 512, 7);
+	assert_int_equal(back_records(&g), 0);
+	assert_int_equal(back_unclean(&g), 0);
+	back_close(&g);
+}
+
+/* A record that was published and whose predecessor was not retired yet. */
+static void the_newest_of_two_records_is_adopted(void **state)
+{
+	struct back_fixture *f = *state, g;
+	struct ledger *l = f->m->ledger;
+	struct test_op t;
+
+	back_write(f, &t, 0, PAGE, 8, false);
+	memset(arena_ptr(f->arena, 400), 9, PAGE);
+	ledger_publish(l, 400, f->v->writer->volume, 0, ledger_next_seq(l), 1);
+	back_copy(&g, f);
+	back_expect(&g, 0, PAGE, 9);
+	assert_int_equal(back_records(&g), 1);
+	back_close(&g);
+	ledger_retire(l, 400);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whatever_store_it_dies_before),
+		CASE(what_is_left_is_adopted),
+		CASE(the_newest_of_two_records_is_adopted),
 	};
 
 	if (argc > 1) { /* one seed, to look at */

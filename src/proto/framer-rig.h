@@ -5,7 +5,7 @@
  * parser that knows the whole stream and copies (rig_whole). Both must tell the same story, and
  * every byte of every task must be the one that its pattern says.
  *
- * What a command asks for stands in its CDB (struct rig_cdb). A task's memory is given back as soon
+ * What a command asks for stands in its CDB (framer-stream.h). A task's memory is given back as soon
  * as its last byte is in, so that a sanitizer sees whoever touches it later; a task that is aborted
  * in a walk keeps its memory until the walk is over, as the target does. */
 #pragma once
@@ -15,19 +15,9 @@
 #include <stdint.h>
 #include "counter.h"
 #include "framer.h"
+#include "framer-stream.h"
 
-enum { RIG_TASKS = 16, RIG_CDB_AT = 32, RIG_STOP_ITT = 0x570b };
-
-/* cdb: big-endian on the wire, at byte RIG_CDB_AT of the header. */
-struct rig_cdb {
-	uint32_t length;   /* of the command's data */
-	uint32_t burst;	   /* of a window */
-	uint32_t unasked;  /* [0, unasked) comes without R2T; immediate data is the first part of it
-			    */
-	uint16_t fragment; /* the memory is in pieces of so many bytes; 0: one run */
-	uint8_t n_r2t;	   /* windows at once */
-	bool half;	   /* there is memory for the first half only */
-};
+enum { RIG_TASKS = 16, RIG_STOP_ITT = 0x570b };
 
 struct rig_task {
 	bool used;
@@ -75,23 +65,6 @@ void rig_abort(struct rig *r, struct rig_task *t);
 /* rig_same - did both see the same PDUs? On failure says where they part. */
 bool rig_same(const struct rig *a, const struct rig *b);
 uint64_t rig_counter(const struct rig *r, enum counter c);
-
-/* A stream: bytes as an initiator sends them. */
-struct stream {
-	uint8_t *bytes;
-	size_t len, room;
-	unsigned header_digest, data_digest;
-};
-void stream_deinit(struct stream *s);
-/* stream_pdu - header, AHS, digests, data by the pattern, pad; DataSegmentLength and AHS length are
- * set in bhs. */
-void stream_pdu(struct stream *s, uint8_t *bhs, unsigned ahs_words, uint32_t pattern_itt,
-	uint32_t offset, uint32_t data_len);
-void bhs_command(uint8_t bhs[BHS_LEN], uint32_t itt, const struct rig_cdb *cdb);
-void bhs_data_out(uint8_t bhs[BHS_LEN], uint32_t itt, uint32_t ttt, uint32_t datasn,
-	uint32_t offset, bool final);
-void bhs_plain(uint8_t bhs[BHS_LEN], uint8_t opcode, uint32_t itt);
-uint8_t pattern_at(uint32_t itt, uint32_t offset);
 
 /* rig_whole - the trivial parser: [from, len) of a stream of whole PDUs. */
 void rig_whole(struct rig *r, const struct stream *s, size_t from);

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include "be.h"
 #include "check.h"
+#include "iov.h"
 
 enum { BATCH_BYTES = 2 << 20 };
 
@@ -136,15 +137,7 @@ bool wire_flush(struct wire *w)
 			return false;
 		if (n < 0)
 			wire_die("send: %s", strerror(errno));
-		while (n > 0) {
-			struct iovec *v = &w->iov[w->vec];
-			size_t part = MIN((size_t)n, v->iov_len);
-
-			v->iov_base = (char *)v->iov_base + part;
-			v->iov_len -= part;
-			n -= (ssize_t)part;
-			w->vec += !v->iov_len;
-		}
+		w->vec += iov_moved(w->iov + w->vec, (size_t)n);
 	}
 	return true;
 }

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include "check.h"
 #include "digest.h"
+#include "iov.h"
 #include "nexus.h"
 #include "tag.h"
 
@@ -326,16 +327,7 @@ static void want_room(struct berth_session *s, bool yes)
 static void batch_sent(struct batch *b, size_t n)
 {
 	b->bytes -= (uint32_t)n;
-	while (n) {
-		struct iovec *v = &b->iov[b->vec];
-		size_t part = MIN(n, v->iov_len);
-
-		v->iov_base = (char *)v->iov_base + part;
-		v->iov_len -= part;
-		n -= part;
-		if (!v->iov_len)
-			b->vec++;
-	}
+	b->vec += iov_moved(b->iov + b->vec, n);
 }
 
 /* push - one sendmsg of the batch under way. False: no more now. */

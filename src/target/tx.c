@@ -5,6 +5,7 @@
 #include <string.h>
 #include "conn.h"
 #include "digest.h"
+#include "iov.h"
 #include "session.h"
 #include "worker.h"
 
@@ -293,26 +294,12 @@ const struct iovec *tx_plan(struct conn *c, unsigned *np)
 
 /* --- sent bytes --- */
 
-static void batch_vectors_sent(struct batch *b, size_t n)
-{
-	while (n) {
-		struct iovec *v = &b->iov[b->vec];
-		size_t part = MIN(n, v->iov_len);
-
-		v->iov_base = (char *)v->iov_base + part;
-		v->iov_len -= part;
-		n -= part;
-		if (!v->iov_len)
-			b->vec++;
-	}
-}
-
 void tx_sent(struct conn *c, size_t n)
 {
 	struct batch *b = c->tx.batch;
 
 	check(b);
-	batch_vectors_sent(b, n);
+	b->vec += iov_moved(b->iov + b->vec, n);
 	while (n && b->pdu < b->n_pdus) {
 		struct batch_pdu *p = &b->pdus[b->pdu];
 		size_t part = MIN(n, p->len - b->pdu_sent);

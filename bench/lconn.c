@@ -9,6 +9,7 @@
 #include <string.h>
 #include "be.h"
 #include "check.h"
+#include "iov.h"
 
 /* --- pages --- */
 
@@ -170,15 +171,7 @@ struct iovec *lconn_tx_plan(struct lconn *c, unsigned *np)
 
 void lconn_tx_sent(struct lconn *c, size_t n)
 {
-	while (n) {
-		struct iovec *v = &c->iov[c->vec];
-		size_t part = MIN(n, v->iov_len);
-
-		v->iov_base = (char *)v->iov_base + part;
-		v->iov_len -= part;
-		n -= part;
-		c->vec += !v->iov_len;
-	}
+	c->vec += iov_moved(c->iov + c->vec, n);
 }
 
 /* --- READ and the small commands --- */
@@ -210,17 +203,6 @@ static void read_or_ask(struct lconn *c)
 
 /* --- WRITE --- */
 
-static struct xfer_limits limits_of(const struct lconn *c)
-{
-	return (struct xfer_limits){
-		.first_burst = c->params.first_burst,
-		.max_burst = c->params.max_burst,
-		.max_r2t = c->params.max_outstanding_r2t,
-		.initial_r2t = c->params.initial_r2t,
-		.immediate_data = c->params.immediate_data,
-	};
-}
-
 static struct lwrite *write_new(struct lconn *c)
 {
 	struct list *node = list_pop(&c->l->free_writes);
@@ -236,7 +218,7 @@ static struct lwrite *write_new(struct lconn *c)
 
 static void write_grant(struct lconn *c, struct lwrite *w)
 {
-	struct xfer_limits lim = limits_of(c);
+	struct xfer_limits lim = xfer_limits_of(&c->params);
 	struct place start = {.iov = w->iov, .n = w->n_iov};
 	uint32_t off, len;
 
@@ -273,7 +255,7 @@ static void write_go(struct lconn *c, struct lwrite *w)
 static void write_begin(struct lconn *c, struct rx_target *t)
 {
 	const struct pdu *p = &c->rx;
-	struct xfer_limits lim = limits_of(c);
+	struct xfer_limits lim = xfer_limits_of(&c->params);
 	struct lwrite *w = write_new(c);
 	struct place start = {.iov = w->iov};
 	uint32_t got;

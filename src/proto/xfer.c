@@ -1,7 +1,19 @@
 /* xfer.c - see xfer.h. All offsets are below 2^32 because length and unsolicited are at most the
  * Expected Data Transfer Length, a 32-bit field; no sum here can pass it. */
 #include "check.h"
+#include "param.h"
 #include "xfer.h"
+
+struct xfer_limits xfer_limits_of(const struct params *p)
+{
+	return (struct xfer_limits){
+		.first_burst = p->first_burst,
+		.max_burst = p->max_burst,
+		.max_r2t = p->max_outstanding_r2t,
+		.initial_r2t = p->initial_r2t,
+		.immediate_data = p->immediate_data,
+	};
+}
 
 int xfer_init(struct xfer *x, const struct xfer_limits *lim, uint32_t edtl, uint32_t wanted,
 	uint32_t immediate_len, bool final)

@@ -22,6 +22,8 @@ struct xfer_limits { /* as negotiated */
 	uint32_t first_burst, max_burst, max_r2t;
 	bool initial_r2t, immediate_data;
 };
+struct params;
+struct xfer_limits xfer_limits_of(const struct params *p);
 
 struct xfer {
 	uint32_t length;      /* bytes of data-out that the device takes */

@@ -233,14 +233,3 @@ void session_grant(struct session *s)
 	list_for_each_safe(node, next, &s->tasks)
 		task_grant(list_entry(node, struct task, link));
 }
-
-struct xfer_limits session_limits(const struct conn *c)
-{
-	return (struct xfer_limits){
-		.first_burst = c->params.first_burst,
-		.max_burst = c->params.max_burst,
-		.max_r2t = c->params.max_outstanding_r2t,
-		.initial_r2t = c->params.initial_r2t,
-		.immediate_data = c->params.immediate_data,
-	};
-}

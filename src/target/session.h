@@ -62,7 +62,6 @@ struct session *session_new(struct worker *w, struct node *node, const struct lo
 /* session_reserve - pages in each arena of the target, at full feature; the window shrinks to what there is. False:
  * not even one command's worth. */
 bool session_reserve(struct session *s, const struct params *p);
-struct xfer_limits session_limits(const struct conn *c);
 
 /* session_recall - its connection ended before it could leave for the session's reactor: it ends here. */
 void session_recall(struct session *s);

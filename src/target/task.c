@@ -246,7 +246,7 @@ void task_begin(struct task *t, struct rx_target *target)
 {
 	struct conn *c = t->c;
 	const struct pdu *p = &c->rx;
-	struct xfer_limits lim = session_limits(c);
+	struct xfer_limits lim = xfer_limits_of(&c->params);
 
 	command(&t->scsi, t, p);
 	t->scsi.unsolicited = p->final ? p->data_len : MIN(lim.first_burst, p->cmd.edtl);

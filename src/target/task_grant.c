@@ -100,7 +100,7 @@ static bool grant_one(struct task *t, uint32_t off, uint32_t len, uint32_t r2tsn
 
 void task_grant(struct task *t)
 {
-	struct xfer_limits lim = session_limits(t->c);
+	struct xfer_limits lim = xfer_limits_of(&t->c->params);
 	uint32_t off, len, max_burst = lim.max_burst;
 
 	if (t->state != TASK_RECEIVING || t->failed || t->held || t->parting ||

@@ -116,30 +116,29 @@ static uint64_t least_of_groups(const struct group_kind *k, const char *root,
 	}
 }
 
-uint64_t sysmem_available(const char *root)
+/* least_of_all - the least of a line of meminfo and of every group, in both trees. */
+static uint64_t least_of_all(const char *root, const char *line,
+	uint64_t (*of)(const struct group_kind *k, const char *dir))
 {
-	uint64_t left = UINT64_MAX, kib;
+	uint64_t least = UINT64_MAX, kib;
 	char dir[PATH_ROOM];
 
 	snprintf(dir, sizeof(dir), "%s/proc", root);
-	if (number_in(dir, "meminfo", "MemAvailable:", &kib) && kib < UINT64_MAX / 1024)
-		left = kib * 1024;
+	if (number_in(dir, "meminfo", line, &kib) && kib < UINT64_MAX / 1024)
+		least = kib * 1024;
 	for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
-		left = MIN(left, least_of_groups(&kinds[i], root, group_left));
-	return left;
+		least = MIN(least, least_of_groups(&kinds[i], root, of));
+	return least;
+}
+
+uint64_t sysmem_available(const char *root)
+{
+	return least_of_all(root, "MemAvailable:", group_left);
 }
 
 uint64_t sysmem_total(const char *root)
 {
-	uint64_t total = UINT64_MAX, kib;
-	char dir[PATH_ROOM];
-
-	snprintf(dir, sizeof(dir), "%s/proc", root);
-	if (number_in(dir, "meminfo", "MemTotal:", &kib) && kib < UINT64_MAX / 1024)
-		total = kib * 1024;
-	for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
-		total = MIN(total, least_of_groups(&kinds[i], root, group_limit));
-	return total;
+	return least_of_all(root, "MemTotal:", group_limit);
 }
 
 uint64_t sysmem_resident(const char *root)

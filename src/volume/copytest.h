@@ -189,11 +189,11 @@ static inline void random_range(uint64_t *offp, uint64_t *fromp, uint64_t *lenp)
 	*lenp = len * SECTOR;
 }
 
-static inline void random_copies(bool one_file, bool other_file, uint64_t n_cache, unsigned rounds)
+/* random_commands - between begin() and end(): writes, zeros and copies, and both disks are what they should be. */
+static inline void random_commands(unsigned rounds)
 {
 	uint64_t off, from, len;
 
-	begin(one_file, other_file, n_cache);
 	for (unsigned i = 0; i < rounds; i++) {
 		random_range(&off, &from, &len);
 		switch (rnd(5)) {
@@ -210,5 +210,11 @@ static inline void random_copies(bool one_file, bool other_file, uint64_t n_cach
 			check_all();
 	}
 	check_all();
+}
+
+static inline void random_copies(bool one_file, bool other_file, uint64_t n_cache, unsigned rounds)
+{
+	begin(one_file, other_file, n_cache);
+	random_commands(rounds);
 	end();
 }

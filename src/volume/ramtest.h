@@ -28,22 +28,6 @@ static inline int setup(void **state)
 	return 0;
 }
 
-/* Nothing lent beside the content, all counts agree, and volume_free() finds every page. */
-static inline int teardown(void **state)
-{
-	struct fixture *f = *state;
-	struct arena *a = volume_arena(f->v);
-
-	arena_check(a);
-	assert_int_equal(arena_n_lent(a) * ARENA_PAGE, volume_mapped_bytes(f->v));
-	volume_free(f->v);
-	io_deinit(&f->io);
-	free(f->model);
-	free(f->got);
-	free(f);
-	return 0;
-}
-
 static inline int teardown_shared(void **state)
 {
 	struct fixture *f = *state;
@@ -55,6 +39,15 @@ static inline int teardown_shared(void **state)
 	free(f->got);
 	free(f);
 	return 0;
+}
+
+/* Nothing lent beside the content, all counts agree, and volume_free() finds every page. */
+static inline int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(arena_n_lent(volume_arena(f->v)) * ARENA_PAGE, volume_mapped_bytes(f->v));
+	return teardown_shared(state);
 }
 
 static inline void wait_op(struct fixture *f, struct test_op *t)

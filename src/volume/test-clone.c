@@ -34,25 +34,8 @@ static unsigned until_pending(unsigned side, enum io_disk_kind kind)
 
 static void copies_and_clones_equal_the_model(void **state)
 {
-	uint64_t off, from, len;
-
 	begin_clones(640);
-	for (unsigned i = 0; i < 400; i++) {
-		random_range(&off, &from, &len);
-		switch (rnd(5)) {
-		case 0:
-			write_now(rnd(2), off, MIN(len, 200 * KIB));
-			break;
-		case 1:
-			zero_now(rnd(2), off, MIN(len, 64 * KIB));
-			break;
-		default:
-			copy_now(rnd(2), from, rnd(2), off, len);
-		}
-		if (i % 16 == 0)
-			check_all();
-	}
-	check_all();
+	random_commands(400);
 	assert_true(counted(CTR_CLONED_BYTES) > MIB);
 	end();
 }

@@ -39,13 +39,25 @@ static void send_half(struct peer *p, const struct peer_cmd *c, uint32_t *ittp, 
 
 /* --- a command that fails when it has hardly begun --- */
 
+/* late_bytes_reach_nobody - what is left of a's failed command comes when its pages are those of b's. */
+static void late_bytes_reach_nobody(struct peer *a, const struct peer_cmd *c, struct peer *b)
+{
+	uint8_t *old = filled(1);
+
+	for (unsigned i = 0; i < 32; i++)
+		peer_write(b, i * N_BLOCKS, N_BLOCKS, old);
+	peer_send_bytes(a, (const uint8_t *)c->data + 4096, LEN - 4096);
+	peer_ping(a, 7);
+	for (unsigned i = 0; i < 32; i++)
+		expect_content(b, i * N_BLOCKS, 1);
+}
+
 /* Its immediate data is more than FirstBurstLength, so it fails while most of it is still to come.
  * The pages it had are another's by then: what comes late must not reach them. */
 static void immediate_data_of_a_failed_command(struct daemon *d)
 {
 	struct peer_params want = peer_params_default();
 	struct peer_cmd c = {.write = true, .edtl = LEN, .data = filled(2), .data_len = LEN};
-	uint8_t *old = filled(1);
 	struct peer *a, *b = daemon_peer(d, NULL);
 	uint32_t itt;
 
@@ -55,12 +67,7 @@ static void immediate_data_of_a_failed_command(struct daemon *d)
 	cdb_rw(c.cdb, true, LBA, N_BLOCKS);
 	send_half(a, &c, &itt, 4096);
 	peer_expect_sense(a, itt, 0xb, 0x0c, 0x0c);
-	for (unsigned i = 0; i < 32; i++)
-		peer_write(b, i * N_BLOCKS, N_BLOCKS, old);
-	peer_send_bytes(a, (const uint8_t *)c.data + 4096, LEN - 4096);
-	peer_ping(a, 7);
-	for (unsigned i = 0; i < 32; i++)
-		expect_content(b, i * N_BLOCKS, 1);
+	late_bytes_reach_nobody(a, &c, b);
 	peer_write(a, LBA, N_BLOCKS, c.data);
 	expect_content(b, LBA, 2);
 }
@@ -71,7 +78,6 @@ static void immediate_data_of_a_bidirectional_command(struct daemon *d)
 	struct peer_params want = peer_params_default();
 	struct peer_cmd c = {
 		.write = true, .read = true, .edtl = LEN, .data = filled(2), .data_len = LEN};
-	uint8_t *old = filled(1);
 	struct peer *a, *b = daemon_peer(d, NULL);
 	uint32_t itt;
 
@@ -80,12 +86,7 @@ static void immediate_data_of_a_bidirectional_command(struct daemon *d)
 	cdb_rw(c.cdb, true, LBA, N_BLOCKS);
 	send_half(a, &c, &itt, 4096);
 	peer_expect_sense(a, itt, 0x5, 0x0e, 0x03);
-	for (unsigned i = 0; i < 32; i++)
-		peer_write(b, i * N_BLOCKS, N_BLOCKS, old);
-	peer_send_bytes(a, (const uint8_t *)c.data + 4096, LEN - 4096);
-	peer_ping(a, 7);
-	for (unsigned i = 0; i < 32; i++)
-		expect_content(b, i * N_BLOCKS, 1);
+	late_bytes_reach_nobody(a, &c, b);
 }
 
 /* A command with a parameter list; must be GOOD. */

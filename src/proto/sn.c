@@ -18,12 +18,6 @@ enum sn_place cmd_window_place(const struct cmd_window *w, uint32_t cmdsn)
 	return cmdsn == w->expcmdsn ? SN_NEXT : SN_LATER;
 }
 
-void cmd_window_take(struct cmd_window *w)
-{
-	check(sn_le(w->expcmdsn, w->maxcmdsn));
-	w->expcmdsn++;
-}
-
 void cmd_window_open(struct cmd_window *w, uint32_t room)
 {
 	uint32_t max = w->expcmdsn + room - 1;

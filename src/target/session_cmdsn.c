@@ -8,7 +8,7 @@ enum session_turn session_order(struct session *s, uint32_t cmdsn, bool immediat
 		return TURN_NOW;
 	switch (cmd_window_place(&s->cmdsn, cmdsn)) {
 	case SN_NEXT:
-		s->cmdsn.expcmdsn++;
+		cmd_window_take(&s->cmdsn);
 		return TURN_NOW;
 	case SN_LATER:
 		return TURN_HELD;
@@ -77,7 +77,7 @@ static bool skip_next(struct session *s)
 		return false;
 	*skip_word(s, next) &= ~skip_bit(next);
 	s->n_skipped--;
-	s->cmdsn.expcmdsn++;
+	cmd_window_take(&s->cmdsn);
 	return true;
 }
 
@@ -90,7 +90,7 @@ void session_advance(struct session *s)
 			return;
 		if (!t)
 			continue;
-		s->cmdsn.expcmdsn++;
+		cmd_window_take(&s->cmdsn);
 		s->n_held--;
 		task_release(t);
 	}

@@ -224,7 +224,8 @@ static bool is_hopeless(const struct berth_session *s, int error)
 	       (error == -ENOENT && !s->once_ready);
 }
 
-void nexus_lost(struct berth_session *s, int error)
+/* nexus_lost - the connection is gone: again, or DEAD. */
+static void nexus_lost(struct berth_session *s, int error)
 {
 	bool was_ready = s->state == NX_FULL, connecting = s->state == NX_CONNECTING;
 	bool shorter = s->state == NX_LOGIN && !s->short_hashes && s->signon.refused &&

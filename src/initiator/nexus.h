@@ -151,7 +151,6 @@ static inline uint64_t lun_on_wire(uint16_t lun) /* SAM-5 4.7: peripheral, or fl
 
 /* --- nexus.c: the connection's life --- */
 void nexus_fault(struct berth_session *s, int error, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-void nexus_lost(struct berth_session *s, int error);  /* the connection is gone: again, or DEAD */
 void nexus_die(struct berth_session *s, int error);
 void nexus_ready(struct berth_session *s);           /* the login has succeeded */
 void nexus_now(struct berth_session *s);

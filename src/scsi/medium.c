@@ -8,7 +8,8 @@
 #include "check.h"
 #include "medium.h"
 
-bool medium_prevented(const struct lu *l)
+/* medium_prevented - some nexus keeps it in. */
+static bool medium_prevented(const struct lu *l)
 {
 	struct lu_map *m = l->map;
 	bool prevented = false;

@@ -55,8 +55,9 @@ static uint32_t extend(
 	return (uint32_t)(end - *fromp);
 }
 
-uint32_t ahead_see(struct ahead *a, uint64_t first, uint32_t n, uint64_t n_pages, uint32_t most,
-	uint64_t *fromp)
+/* ahead_see - somebody reads these pages of n_pages; *fromp: where to read ahead. How many; 0: nothing. */
+static uint32_t ahead_see(struct ahead *a, uint64_t first, uint32_t n, uint64_t n_pages,
+	uint32_t most, uint64_t *fromp)
 {
 	struct ahead_stream *s = stream_of(a, first, n);
 

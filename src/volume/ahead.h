@@ -27,7 +27,5 @@ struct ahead {
 	struct ahead_stream streams[AHEAD_STREAMS];
 };
 
-/* ahead_see - somebody reads these pages of n_pages; *fromp: where to read ahead. How many; 0: nothing. Bookkeeping only. */
-uint32_t ahead_see(struct ahead *a, uint64_t first, uint32_t n, uint64_t n_pages, uint32_t most, uint64_t *fromp);
 /* ahead_run - the same, and it is read. */
 void ahead_run(struct volume *v, struct io *io, uint64_t first, uint32_t n);

@@ -7,7 +7,8 @@
 
 /* --- dirty: to the disk --- */
 
-void back_begin(struct volume *v, uint64_t at, struct list *launch)
+/* back_begin - the page of a dirty entry is to be written: its record, marked and listed. */
+static void back_begin(struct volume *v, uint64_t at, struct list *launch)
 {
 	struct page_rec *r = page_rec_get(v, at);
 

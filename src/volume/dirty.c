@@ -113,7 +113,7 @@ static void count_new(struct vol_work *work, uint64_t n)
 		writer_kick(w, work->op->io);
 }
 
-void dirty_clean(struct writer *w, entry_t e, uint64_t n)
+static void dirty_clean(struct writer *w, entry_t e, uint64_t n)
 {
 	if (entry_state(e) == ENTRY_WRITTEN)
 		__atomic_sub_fetch(&w->n_written, n, __ATOMIC_RELAXED);

@@ -112,7 +112,6 @@ bool dirty_commit(struct vol_work *w, uint32_t *old);
 void dirty_drop(struct volume *v, entry_t e);
 /* dirty_again - an unclean entry whose page the disk may have lost; the entry that it is now. */
 entry_t dirty_again(struct volume *v, uint64_t at, entry_t e);
-void dirty_clean(struct writer *w, entry_t e, uint64_t n);
 void dirty_forget(struct volume *v); /* volume_free(): the pages stay taken */
 void waits_wake(struct writer *w);   /* all try again */
 void waits_wake_fitting(struct writer *w);
@@ -120,9 +119,7 @@ void waits_wake_fitting(struct writer *w);
 /* --- flushes: w->resume on its reactor, maybe from inside, with w->error set --- */
 void writer_flush(struct vol_work *w, uint64_t first, uint64_t end); /* pages */
 
-/* --- called by pageio.c --- */
-/* back_begin - the page of a dirty entry is to be written: its record, marked and listed. */
-void back_begin(struct volume *v, uint64_t at, struct list *launch);
+/* --- called by pageio.c and extent.c --- */
 entry_t back_end(struct writer *w, struct page_rec *r, int error); /* what is shown now */
 void writer_began(struct writer *w);
 void writer_ended(struct writer *w, int error); /* on the home reactor */

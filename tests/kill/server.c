@@ -122,7 +122,8 @@ void server_begin(struct server *s)
 		die("fork: %s", strerror(errno));
 }
 
-bool server_await(struct server *s)
+/* server_await - ready; false: it ended before. */
+static bool server_await(struct server *s)
 {
 	char text[1024] = "";
 	size_t len = 0;

@@ -20,7 +20,6 @@ struct server {
 void server_prepare(struct server *s, uint64_t size);
 void server_start(struct server *s);       /* and it is ready */
 void server_begin(struct server *s);       /* only started */
-bool server_await(struct server *s);       /* ready; false: it ended before */
 void server_kill(struct server *s);        /* SIGKILL */
 void server_stop(struct server *s);        /* SIGTERM, and it must end with 0 */
 void server_forget(struct server *s);      /* the run directory is deleted */

@@ -65,7 +65,8 @@ static void tcp_close(void *ctx, bool abrupt)
 
 static const struct peer_transport tcp_transport = {tcp_send, tcp_recv, tcp_close};
 
-struct peer *peer_try_connect(const char *host, uint16_t port)
+/* try_connect - NULL when refused. */
+static struct peer *try_connect(const char *host, uint16_t port)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct tcp *t = malloc(sizeof(*t));
@@ -84,7 +85,7 @@ struct peer *peer_try_connect(const char *host, uint16_t port)
 
 struct peer *peer_connect(const char *host, uint16_t port)
 {
-	struct peer *p = peer_try_connect(host, port);
+	struct peer *p = try_connect(host, port);
 
 	EXPECT(p, "connection to %s:%u refused", host, port);
 	return p;

@@ -136,7 +136,6 @@ extern bool peer_strict; /* false: let pass the habits of other makers' targets 
 /* A peer over any transport; takes ctx. Peers that are still open end with their case. */
 struct peer *peer_new(const struct peer_transport *t, void *ctx);
 struct peer *peer_connect(const char *host, uint16_t port);	/* TCP; fails when refused */
-struct peer *peer_try_connect(const char *host, uint16_t port); /* NULL when refused */
 void peer_close(struct peer *p);
 void peer_reset(struct peer *p); /* ends with RST */
 void peer_close_all(void);

@@ -6,7 +6,7 @@
  * It has an encoder of its own and no error recovery: a server that says anything but GOOD ends
  * the program with one line that says what came.
  *
- * Thread: one. Ownership: wire_free() gives everything back. */
+ * Thread: one. It lives as long as the program. */
 #pragma once
 
 #include <stdbool.h>
@@ -33,7 +33,6 @@ bool wire_parse(struct wire_url *u, const char *text);
 /* wire_open - connected, logged in, unit attentions taken. depth: commands under way at most. */
 struct wire *wire_open(
 	const struct wire_url *u, const struct wire_params *want, unsigned index, unsigned depth);
-struct wire *wire_free(struct wire *w);
 int wire_fd(const struct wire *w);
 void wire_capacity(struct wire *w, uint64_t *n_blocksp, uint32_t *blockp);
 

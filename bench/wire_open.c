@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 #include "be.h"
 #include "check.h"
 
@@ -212,14 +211,6 @@ struct wire *wire_open(
 		if (i == 8)
 			wire_die("the unit does not become ready");
 	return w;
-}
-
-struct wire *wire_free(struct wire *w)
-{
-	close(w->fd);
-	free(w->slots);
-	free(w);
-	return NULL;
 }
 
 int wire_fd(const struct wire *w)

@@ -143,5 +143,3 @@ struct file_params {
 int backend_file_open(struct backend **bp, const struct file_params *p, char *err, size_t err_len);
 /* backend_memory_open - an image in memory, gone with the process: for a RAM disk that is to lie behind a door. */
 int backend_memory_open(struct backend **bp, uint64_t size, uint32_t block, char *err, size_t err_len);
-/* backend_file_fd - for identity (device, inode, extended attribute). */
-int backend_file_fd(const struct backend *b); /* -1 when it is not a file */

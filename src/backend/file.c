@@ -482,8 +482,3 @@ int backend_memory_open(
 		close(fd);
 	return r;
 }
-
-int backend_file_fd(const struct backend *b)
-{
-	return b->ops == &file_ops ? self(b)->fd : -1;
-}

@@ -1,7 +1,7 @@
 /* log.h - what the operator reads on standard error.
  *
- * One line a call, "berth: level: text"; callable from any thread; text from a peer is printed with
- * log_text(), which makes control characters harmless. No call on the path of a READ or WRITE.
+ * One line a call, "berth: level: text"; callable from any thread; text from a peer that is
+ * printed was looked at when it came (names, in login.c). No call on the path of a READ or WRITE.
  *
  * What a peer can bring about as often as it likes (log in, be refused, leave) is logged with log_often(): each place
  * in the code may say LOG_OFTEN_LINES lines in LOG_OFTEN_S seconds, so that nobody fills a disk from outside. How
@@ -41,6 +41,3 @@ void log_often_line(struct log_often *o, enum log_level level, const char *fmt, 
 		static struct log_often often_;                                                    \
 		log_often_line(&often_, level, __VA_ARGS__);                                       \
 	} while (0)
-
-/* log_text - `len` bytes of foreign text made printable into buf (always ended by NUL); returns buf. */
-const char *log_text(char *buf, size_t buf_len, const void *text, size_t len);

@@ -10,40 +10,6 @@
 #include "check.h"
 #include "log.h"
 
-#define TEXT(room, in, out)                                                                        \
-	do {                                                                                       \
-		char buf[64];                                                                      \
-		memset(buf, 'Z', sizeof(buf));                                                     \
-		assert_ptr_equal(log_text(buf, room, in, sizeof(in) - 1), buf);                    \
-		assert_string_equal(buf, out);                                                     \
-		assert_true(strlen(buf) < (room));                                                 \
-		assert_int_equal(buf[room], 'Z');                                                  \
-	} while (0)
-
-static void foreign_text_is_harmless(void **state)
-{
-	TEXT(40, "", "");
-	TEXT(40, "iqn.2026-11.io.berth:x", "iqn.2026-11.io.berth:x");
-	TEXT(40, "a\nb\0c\033[2J", "a\\x0ab\\x00c\\x1b[2J");
-	TEXT(40, "\x7f\xc3\xa9", "\\x7f\\xc3\\xa9");
-	TEXT(40, "a\\b", "a\\x5cb");
-}
-
-static void foreign_text_is_cut(void **state)
-{
-	TEXT(1, "abc", "");
-	TEXT(3, "abc", "..");
-	TEXT(4, "abc", "abc");
-	TEXT(4, "abcd", "...");
-	TEXT(6, "abcde", "abcde");
-	TEXT(6, "abcdef", "ab...");
-	TEXT(6, "ab\ncd", "ab...");
-	TEXT(5, "\n", "\\x0a");
-	TEXT(4, "\n", "...");
-	TEXT(9, "\n\n", "\\x0a\\x0a");
-	TEXT(8, "\n\n", "\\x0a...");
-}
-
 /* logged - what one call writes to standard error. */
 static ssize_t logged(char *out, size_t room, enum log_level level, const char *text)
 {
@@ -132,8 +98,6 @@ static void each_place_has_its_own_account(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(foreign_text_is_harmless),
-		cmocka_unit_test(foreign_text_is_cut),
 		cmocka_unit_test(one_line_a_call),
 		cmocka_unit_test(long_line_is_cut),
 		cmocka_unit_test(what_comes_often_is_counted_instead),

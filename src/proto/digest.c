@@ -46,11 +46,6 @@ static uint32_t zeros(uint64_t n)
 	return product;
 }
 
-uint32_t digest_join(uint32_t a, uint32_t b, uint64_t b_len)
-{
-	return multiply(a, zeros(b_len)) ^ b;
-}
-
 /* --- pages --- */
 
 static uint32_t behind_page[4]

@@ -19,9 +19,6 @@ static inline uint32_t digest_add(uint32_t crc, const void *data, uint32_t len)
 	return crc32_iscsi((unsigned char *)data, (int)len, crc);
 }
 
-/* digest_join - the digest of A and then B: of A's, of B's that began with 0, and of B's length. */
-uint32_t digest_join(uint32_t a, uint32_t b, uint64_t b_len);
-
 /* Pages of an arena that do not change have their checksum kept (arena_keep_sums()): what is sent of them whole is not
  * read again, and what comes for them whole is known from then on. A page's sum is its digest that begins with
  * 0; sums are joined by a table, whatever went before.

@@ -78,23 +78,6 @@ static void fill_noise(void)
 	}
 }
 
-static void joined(void **state)
-{
-	fill_noise();
-	for (uint32_t len = 0; len < 300; len++)
-		for (uint32_t cut = 0; cut <= len; cut += 7) {
-			uint32_t a = digest_add(DIGEST_START, noise, cut);
-			uint32_t b = digest_add(0, noise + cut, len - cut);
-
-			assert_int_equal(
-				digest_join(a, b, len - cut), digest_add(DIGEST_START, noise, len));
-		}
-	/* Any length: zeros of 2^40 bytes are those of 2^39, twice. */
-	assert_int_equal(digest_join(0x12345678, 0, 1ull << 40),
-		digest_join(digest_join(0x12345678, 0, 1ull << 39), 0, 1ull << 39));
-	assert_int_equal(digest_join(0x12345678, 0x9abcdef0, 0), 0x12345678 ^ 0x9abcdef0);
-}
-
 /* Four pages of an arena, whose bytes are those of `noise`. */
 static struct arena *arena;
 static struct run run;
@@ -211,7 +194,6 @@ int main(void)
 		cmocka_unit_test(examples),
 		cmocka_unit_test(a_read_command),
 		cmocka_unit_test(vectors_and_one_wrong_bit),
-		cmocka_unit_test(joined),
 		cmocka_unit_test_setup_teardown(any_range, setup, teardown),
 		cmocka_unit_test_setup_teardown(landed_is_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(taken_again, setup, teardown),

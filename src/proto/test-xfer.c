@@ -185,10 +185,6 @@ static void excess_goes_to_the_sink_and_is_awaited(void **state)
 	/* 5 KiB wanted of 64 KiB: 4 KiB come with the command, 60 KiB unasked after it. */
 	INIT(&x, &open_limits, 64 * K, 5 * K, 4 * K, F0);
 	NONE(&x, &open_limits, 5 * K);
-	assert_int_equal(xfer_keep(&x, 0, 4 * K), 4 * K);
-	assert_int_equal(xfer_keep(&x, 4 * K, 8 * K), 1 * K);
-	assert_int_equal(xfer_keep(&x, 5 * K, 1), 0);
-	assert_int_equal(xfer_keep(&x, 12 * K, 52 * K), 0);
 	xfer_arrived(&x, 4 * K, false);
 	xfer_arrived(&x, 8 * K, false);
 	assert_false(xfer_complete(&x)); /* the rest would come for a task that is gone */
@@ -203,7 +199,6 @@ static void immediate_beyond_what_is_wanted(void **state)
 
 	INIT(&x, &open_limits, 8 * K, 512, 8 * K, F1);
 	NONE(&x, &open_limits, 512);
-	assert_int_equal(xfer_keep(&x, 0, 8 * K), 512);
 	xfer_arrived(&x, 8 * K, false);
 	assert_true(xfer_complete(&x));
 }

@@ -10,9 +10,9 @@
  *
  * Unasked data may still reach past length: the initiator cuts it by FirstBurstLength and the Expected
  * Data Transfer Length and knows nothing of what the device wants. Such bytes are awaited (else they would
- * come for a task that is gone) and go to the sink: xfer_keep() says how much of an arriving
- * piece belongs to the device. `unsolicited` may therefore be above `length`, and the transfer is
- * complete when the larger of the two has arrived. */
+ * come for a task that is gone) and go to the sink, since their window has no place for them (place/window.h).
+ * `unsolicited` may therefore be above `length`, and the transfer is complete when the larger of the two has
+ * arrived. */
 #pragma once
 
 #include <stdbool.h>
@@ -55,15 +55,6 @@ bool xfer_next(struct xfer *x, const struct xfer_limits *lim, uint32_t have, uin
 void xfer_undo(struct xfer *x, uint32_t off, uint32_t len);
 /* xfer_arrived - checked bytes, immediate ones too; window_done: an R2T's last byte is among them. */
 void xfer_arrived(struct xfer *x, uint32_t len, bool window_done);
-
-/* xfer_keep - how many of the bytes [off, off + len) the device takes; the rest, always at the end,
- * go to the sink. */
-static inline uint32_t xfer_keep(const struct xfer *x, uint32_t off, uint32_t len)
-{
-	if (off >= x->length)
-		return 0;
-	return len < x->length - off ? len : x->length - off;
-}
 
 /* xfer_total - bytes that will have come over the wire in the end. */
 static inline uint32_t xfer_total(const struct xfer *x)

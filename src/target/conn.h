@@ -52,7 +52,6 @@ struct conn {
 	void *host_ctx;
 	struct io_addr local, peer;
 	uint16_t index;        /* in the connection table: the low half of its tags */
-	bool has_index, has_dpt;
 	uint16_t cid;
 	enum conn_state state;
 	enum phase phase;

@@ -74,7 +74,7 @@ struct peer *peer_new(const struct peer_transport *t, void *ctx)
 		.cmdsn = 1,
 		.next_itt = 1,
 		.params = peer_params_default(),
-		.timeout_ms = timeout ? atoi(timeout) : 5000,
+		.timeout_ms = timeout ? atoi(timeout) : 15000,
 		.answer_pings = true,
 		.in_room = IN_ROOM,
 		.in = malloc(IN_ROOM)};

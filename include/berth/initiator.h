@@ -42,8 +42,9 @@
  * All others end with -ECONNRESET: done or not, nobody knows. So does a flush, because a target that was
  * started anew could affirm it without having the data. Whether writes acknowledged before
  * a loss have survived a target's restart the library cannot know: see berth_info.n_reconnects.
- * BUSY, TASK SET FULL and UNIT ATTENTION mean that a command was not begun: reads and writes are
- * sent again after a while, as long as their time lasts.
+ * BUSY, TASK SET FULL and UNIT ATTENTION mean that a command was not begun: reads, writes, flushes
+ * and what is BERTH_REPEATABLE are sent again, as long as their time lasts. Most targets say UNIT ATTENTION (29h) to the
+ * first command of every session, so any other command may meet that after berth_open() and after a reconnection.
  *
  * Threads. A session, and a pool, is used by one thread at a time. Different sessions with
  * different pools have nothing in common. */

@@ -172,6 +172,7 @@ int berth_sync(struct berth_session *s, berth_done *done, void *ctx)
 	if (!r)
 		return rc;
 	block_cdb(r->cdb, OP_SYNC_10, 0, 0, 0); /* SBC-3 5.25: all of it */
+	r->change.repeat = REPEAT_UNBEGUN;
 	return request_queue(s, r);
 }
 

@@ -1,4 +1,5 @@
-/* retry.h - which requests may be sent again over a new connection (the rule of berth/initiator.h).
+/* retry.h - which requests may be sent again (the rule of berth/initiator.h): what the target says it has not begun, and
+ * over a new connection what was lost with the old one.
  *
  * A request that changes blocks may be repeated when nothing that overlaps has been queued since: else
  * a reader may have seen the later change already, and a repetition would bring the older data back. What is
@@ -8,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum repeat { REPEAT_NEVER, REPEAT_ALWAYS, REPEAT_UNLESS_OVERLAPPED };
+enum repeat { REPEAT_NEVER, REPEAT_UNBEGUN, REPEAT_ALWAYS, REPEAT_UNLESS_OVERLAPPED };
 
 struct change {
 	enum repeat repeat;
@@ -17,6 +18,7 @@ struct change {
 	uint32_t n_blocks;
 };
 
+/* change_may_repeat - over a new connection. */
 static inline bool change_may_repeat(const struct change *c)
 {
 	return c->repeat == REPEAT_ALWAYS ||

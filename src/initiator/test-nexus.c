@@ -357,6 +357,13 @@ static void not_begun_is_begun_again(void **state)
 	dummy_status(&d, dummy_hear(&d, OP_SCSI_COMMAND)->itt, 0x28); /* TASK SET FULL */
 	dummy_status(&d, dummy_hear(&d, OP_SCSI_COMMAND)->itt, 0);
 	ENDED(0, 0);
+	assert_true(berth_sync(d.s, on_end, &ends[1]) >= 0); /* a flush, too */
+	p.itt = dummy_hear(&d, OP_SCSI_COMMAND)->itt;
+	dummy_say(&d, &p, attention);
+	dummy_hear(&d, OP_SCSI_COMMAND);
+	assert_int_equal(d.rx.cmd.cdb[0], 0x35);
+	dummy_status(&d, d.rx.itt, 0);
+	ENDED(1, 0);
 	end();
 }
 

@@ -165,6 +165,9 @@ static void repeats(void **state)
 	assert_false(change_may_repeat(&c));
 	c.repeat = REPEAT_ALWAYS;
 	assert_true(change_may_repeat(&c));
+	c.overlapped = false;
+	c.repeat = REPEAT_UNBEGUN;
+	assert_false(change_may_repeat(&c));
 	c.repeat = REPEAT_NEVER;
 	assert_false(change_may_repeat(&c));
 }

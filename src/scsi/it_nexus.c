@@ -40,6 +40,10 @@ void nexus_init(struct nexus *n)
 	n->n_lus = 0;
 }
 
+/* Whether a nexus was lost and comes again or was never there before is not known: what peers call themselves is not
+ * remembered. SAM-5 6.2 has 29h/00h for that, which outweighs all others, and it is what initiators expect: Linux's
+ * ALUA handler repeats commands that met it, where I_T NEXUS LOSS OCCURRED would fail those of a removable disk as if
+ * its medium had been changed. */
 int nexus_open(struct nexus *n)
 {
 	struct lu_map *m = n->luns;
@@ -48,8 +52,12 @@ int nexus_open(struct nexus *n)
 	if (!lus)
 		return -ENOMEM;
 	pthread_mutex_lock(&m->lock);
-	for (unsigned i = 0; i < n->n_lus; i++)
-		lus[i] = n->lus[i];
+	for (unsigned i = 0; i < m->n; i++) {
+		if (i < n->n_lus)
+			lus[i] = n->lus[i];
+		else if (m->lu[i])
+			lus[i].attentions = 1u << ATTENTION_POWER_ON;
+	}
 	free(n->lus);
 	n->lus = lus;
 	n->n_lus = m->n;

@@ -1,6 +1,7 @@
 /* rig.c - see rig.h. */
 #include <stdlib.h>
 #include <string.h>
+#include "attention.h"
 #include "check.h"
 #include "rig.h"
 
@@ -143,6 +144,10 @@ struct lu *rig_unit(struct rig *r, const struct rig_unit *u)
 	check(lu_new(&l, &lp) == 0);
 	lu_map_add(&r->map, l);
 	check(nexus_open(&r->nexus) == 0 && nexus_open(&r->other) == 0);
+	if (!u->power_on) {
+		attention_clear(&r->nexus, ATTENTION_POWER_ON);
+		attention_clear(&r->other, ATTENTION_POWER_ON);
+	}
 	return l;
 }
 

@@ -36,6 +36,7 @@ struct rig_unit {
 	uint64_t size;
 	uint32_t block, physical;
 	bool ro, removable;
+	bool power_on; /* is told of, as in life; else both nexuses have heard it */
 	struct backend *backend; /* NULL: RAM */
 	uint64_t n_pages;	 /* of the arena; 0: as many as it should have */
 	struct lu_store *store;

@@ -109,9 +109,9 @@ struct nexus {
 	struct list copies;       /* what it has asked to be copied, oldest first (copy_job.h) */
 	struct list spare;        /* bodies of ended commands: a READ or WRITE allocates nothing */
 };
-void nexus_init(struct nexus *n);   /* SCSI's own fields only; no unit attention is raised */
-/* nexus_open - with luns, initiator, target and port set: from now on what others do to the units is
- * told to this nexus. Again when units were added. -ENOMEM. */
+void nexus_init(struct nexus *n);   /* SCSI's own fields only */
+/* nexus_open - with luns, initiator, target and port set: each unit has POWER ON, RESET, OR BUS DEVICE RESET OCCURRED
+ * to tell it, and from now on what others do to the units. Again when units were added. -ENOMEM. */
 int nexus_open(struct nexus *n);
 /* nexus_leave - logout, or the end of the connection: reservations by RESERVE and prevented removals of
  * this nexus end here (SAM-5 6.3.4), before the answer to a logout. Any number of times. */

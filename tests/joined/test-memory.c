@@ -65,14 +65,14 @@ static bool is_mute(const struct peer_status *st)
 	return st->status == CHECK_CONDITION && !st->key && !st->asc;
 }
 
-/* is_good - GOOD; else it is for want of memory that it is not. */
+/* is_good - GOOD; else it is for want of memory that it is not, or that a unit attention was not told before (settle). */
 static bool is_good(const struct peer_status *st)
 {
 	if (!st->response && !st->status)
 		return true;
 	EXPECT(torture_hit() && !st->response &&
 			(st->status == BUSY || st->status == TASK_SET_FULL || is_mute(st) ||
-				st->asc == RESOURCE),
+				st->asc == RESOURCE || st->key == UNIT_ATTENTION),
 		"response 0x%02x, status 0x%02x, sense %x/%02x/%02x", st->response, st->status,
 		st->key, st->asc, st->ascq);
 	return false;
@@ -121,7 +121,7 @@ static bool run(struct peer *p, struct peer_task *t)
 	return is_good(&t->st);
 }
 
-/* settle - unit attentions are told. */
+/* settle - unit attentions are told, as long as there is memory to ask with. */
 static void settle(struct peer *p)
 {
 	struct peer_task t;

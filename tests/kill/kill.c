@@ -182,6 +182,7 @@ static bool serve_until(struct run *r, uint64_t end_us)
 
 static void log_in(struct run *r)
 {
+	static const struct berth_command ready = {.lun = -1, .flags = BERTH_REPEATABLE};
 	struct berth_options o = {.depth = DEPTH + 1};
 	struct berth_url url;
 	char err[200];
@@ -189,6 +190,8 @@ static void log_in(struct run *r)
 	if (berth_url_parse(&url, r->server.url, err, sizeof(err)) ||
 		berth_open_wait(&r->session, &url, &o, err, sizeof(err)))
 		die("%s: %s", r->server.url, err);
+	if (berth_command_wait(r->session, &ready, NULL)) /* power on is told */
+		die("%s: not ready", r->server.url);
 }
 
 /* What is under way when the server dies may be done or not. */

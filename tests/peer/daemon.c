@@ -416,12 +416,23 @@ struct peer *daemon_connect(const struct daemon *d)
 	return p;
 }
 
+void daemon_settle(const struct daemon *d, struct peer *p)
+{
+	uint64_t own = p->lun;
+
+	for (unsigned i = 0; i < d->n_luns; i++) {
+		p->lun = (uint64_t)i << 48;
+		peer_settle(p);
+	}
+	p->lun = own;
+}
+
 struct peer *daemon_peer(const struct daemon *d, const struct peer_params *want)
 {
 	struct peer_params standard = peer_params_default();
 	struct peer *p = daemon_connect(d);
 
 	peer_login(p, want ? want : &standard);
-	peer_settle(p);
+	daemon_settle(d, p);
 	return p;
 }

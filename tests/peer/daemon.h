@@ -62,5 +62,7 @@ uint64_t daemon_rss(const struct daemon *d); /* resident bytes */
 
 /* daemon_connect - a peer with the server's target and LUN, not logged in. */
 struct peer *daemon_connect(const struct daemon *d);
-/* daemon_peer - logged in, unit attentions told; want NULL: peer_params_default(). */
+/* daemon_settle - unit attentions of all units are told. */
+void daemon_settle(const struct daemon *d, struct peer *p);
+/* daemon_peer - logged in, and settled; want NULL: peer_params_default(). */
 struct peer *daemon_peer(const struct daemon *d, const struct peer_params *want);

@@ -118,6 +118,7 @@ static void asked_and_reset(struct daemon *d)
 	EXPECT_EQ(ready(p), refused[STANDBY]);
 	late = daemon_connect(d);
 	peer_login(late, &want);
+	EXPECT_EQ(ready(late), SENSE(6, 0x29, 0)); /* who is new is told so first */
 	EXPECT_EQ(ready(late), refused[STANDBY]);
 	EXPECT_EQ(set_state(late, OPTIMIZED), 0);
 	EXPECT_EQ(ready(p), CHANGED);

@@ -43,11 +43,7 @@ static struct peer *modern_peer(struct daemon *d)
 	struct peer *p = daemon_connect(d);
 
 	EXPECT_EQ(peer_try_login(p, 1, &want, "iSCSIProtocolLevel=2\n"), 0);
-	for (unsigned u = 0; u < N_UNITS; u++) {
-		at_unit(p, u);
-		peer_settle(p);
-	}
-	at_unit(p, 0);
+	daemon_settle(d, p);
 	return p;
 }
 

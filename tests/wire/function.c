@@ -29,7 +29,7 @@ static struct peer *peer_at_level(struct daemon *d, const char *offer, const cha
 	EXPECT_EQ(peer_try_login(p, 1, &want, offer), 0);
 	EXPECT(!strcmp(peer_said(p, "iSCSIProtocolLevel"), result), "the level is %s, expected %s",
 		peer_said(p, "iSCSIProtocolLevel"), result);
-	peer_settle(p);
+	daemon_settle(d, p);
 	return p;
 }
 
@@ -280,10 +280,9 @@ static void fast_abort(struct daemon *d)
 	EXPECT_EQ(peer_try_login(fast, 1, &want, "TaskReporting=FastAbort,RFC3720\n"), 0);
 	EXPECT(!strcmp(peer_said(fast, "TaskReporting"), "FastAbort"), "it is not agreed on");
 	EXPECT_EQ(peer_try_login(b, 1, &want, "TaskReporting=FastAbort\n"), 0);
-	peer_settle(fast);
-	peer_settle(b);
+	daemon_settle(d, fast);
+	daemon_settle(d, b);
 	fast->lun = 1ull << 48;
-	peer_settle(fast);
 	open_write(fast, &one);
 	fast->lun = 0;
 	open_write(fast, &zero[0]);

@@ -10,7 +10,7 @@
 #define M(...) .len = 1 + sizeof((uint8_t[]){__VA_ARGS__}), .mask = {0xff, __VA_ARGS__}
 
 const struct scsi_opcode cdb_rows[N_CDB_ROWS] = {
-#define CDB(e, nm, o, s, p, x, d, cf, ro, st, ac, nolu, u, w, secs, bits)                          \
+#define CDB(e, nm, o, s, p, x, d, cf, ro, st, sz, ac, nolu, u, w, secs, bits)                      \
 	[CDB_ROW_##e] = {.name = nm,                                                               \
 		.op = o,                                                                           \
 		.sa = (s) < 0 ? 0 : (s)&0x1f,                                                      \
@@ -21,6 +21,7 @@ const struct scsi_opcode cdb_rows[N_CDB_ROWS] = {
 		.conflict = CONFLICT_##cf,                                                         \
 		.on_ro = ro,                                                                       \
 		.state = STATE_##st,                                                               \
+		.sanitize = SANITIZE_##sz,                                                         \
 		.access = ACCESS_##ac,                                                             \
 		.no_lu = nolu,                                                                     \
 		.ua = u,                                                                           \
@@ -151,35 +152,62 @@ bool cdb_check(struct scsi_cmd *c)
 	return false;
 }
 
-static bool passes_unavailable(const struct scsi_opcode *row)
+static bool passes_unavailable(const struct scsi_cmd *c)
 {
-	return row->access == ACCESS_ALWAYS;
+	return c->row->access == ACCESS_ALWAYS;
 }
 
-static bool passes_standby(const struct scsi_opcode *row)
+static bool passes_standby(const struct scsi_cmd *c)
 {
-	return row->access != ACCESS_ACTIVE;
+	return c->row->access != ACCESS_ACTIVE;
 }
 
-static bool passes_sanitize(const struct scsi_opcode *row)
+/* SBC-4 4.11.2: of what LOG SENSE and MODE SENSE tell, the temperature, and how exceptions are reported, the cache and the
+ * unit are set. The page's code stands at the same place in all of them. */
+static bool is_sanitize_page(const uint8_t *cdb)
 {
-	return row->state == STATE_ALWAYS;
+	static const struct {
+		uint8_t op, page;
+	} rows[] = {
+		{0x4d, 0x0d},
+		{0x1a, 0x08},
+		{0x1a, 0x0a},
+		{0x1a, 0x1c},
+		{0x5a, 0x08},
+		{0x5a, 0x0a},
+		{0x5a, 0x1c},
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+		if (cdb[0] == rows[i].op && (cdb[2] & 0x3f) == rows[i].page)
+			return cdb[3] == 0; /* no subpage */
+	return false;
 }
 
-static bool passes_not_ready(const struct scsi_opcode *row)
+static bool passes_sanitize(const struct scsi_cmd *c)
 {
-	return row->state != STATE_READY;
+	return c->row->sanitize == SANITIZE_YES ||
+	       (c->row->sanitize == SANITIZE_PAGE && is_sanitize_page(c->cdb));
 }
 
-/* SBC-3 4.11.3: another sanitize operation, or EXIT FAILURE MODE, is the way out. */
-static bool passes_failed(const struct scsi_opcode *row)
+static bool passes_not_ready(const struct scsi_cmd *c)
 {
-	return row->state != STATE_READY || row->execute == sanitize_execute;
+	return c->row->state != STATE_READY;
 }
 
-static bool passes_protected(const struct scsi_opcode *row)
+static bool mends(const struct scsi_cmd *c)
 {
-	return row->on_ro;
+	return c->row->sanitize == SANITIZE_MENDS;
+}
+
+static bool passes_failed(const struct scsi_cmd *c)
+{
+	return passes_sanitize(c) || mends(c);
+}
+
+static bool passes_protected(const struct scsi_cmd *c)
+{
+	return c->row->on_ro;
 }
 
 /* in_the_way - something about the unit is special: may this command pass all the same? */
@@ -188,7 +216,7 @@ static bool in_the_way(struct scsi_cmd *c, uint32_t state)
 	static const struct {
 		uint32_t bit;
 		enum sense why;
-		bool (*passes)(const struct scsi_opcode *row);
+		bool (*passes)(const struct scsi_cmd *c);
 	} rows[] = {
 		/* the first that holds is told */
 		{LU_UNAVAILABLE, SENSE_UNAVAILABLE, passes_unavailable},
@@ -200,8 +228,12 @@ static bool in_the_way(struct scsi_cmd *c, uint32_t state)
 		{LU_PROTECTED, SENSE_SOFTWARE_PROTECTED, passes_protected},
 	};
 
+	/* What else may be the matter (the unit stopped, or protected again by a reset) could not be changed: the way out
+	 * stays open. */
+	if ((state & (LU_SANITIZE_FAILED | LU_SANITIZING)) == LU_SANITIZE_FAILED && mends(c))
+		return true;
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-		if (!(state & rows[i].bit) || rows[i].passes(c->row))
+		if (!(state & rows[i].bit) || rows[i].passes(c))
 			continue;
 		if (rows[i].bit == LU_SANITIZING)
 			sense_progress(c, rows[i].why, sanitize_progress(c->lu));

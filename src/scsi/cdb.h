@@ -30,8 +30,12 @@ enum cdb_conflict {
 };
 
 /* What it asks of the unit: a medium that is ready; nothing, so that one that is stopped or has no
- * medium answers it too; and not even that no sanitize operation is under way (SBC-3 4.11.2). */
-enum cdb_state { STATE_READY, STATE_ANY, STATE_ALWAYS };
+ * medium answers it too. */
+enum cdb_state { STATE_READY, STATE_ANY };
+
+/* Is it taken while a sanitize operation runs, or when the last one failed? The standard has one list for both (SBC-4
+ * 4.11.2), besides SANITIZE itself, which mends a failed one. */
+enum cdb_sanitize { SANITIZE_NO, SANITIZE_YES, SANITIZE_PAGE, SANITIZE_MENDS };
 
 /* In which asymmetric access states of its target port group it is taken (SPC-4 5.15.2.4). */
 enum cdb_access { ACCESS_ACTIVE, ACCESS_STANDBY, ACCESS_ALWAYS };
@@ -48,6 +52,7 @@ struct scsi_opcode {
 	enum cdb_conflict conflict;
 	bool on_ro;                 /* allowed on a write-protected unit */
 	enum cdb_state state;
+	enum cdb_sanitize sanitize;
 	enum cdb_access access;
 	bool no_lu;                 /* answered for a LUN that is not there (SPC-4 5.10) */
 	bool ua;                    /* a pending unit attention is reported instead (SAM-5 5.14) */

@@ -1,8 +1,9 @@
 /* sanitize.h - SANITIZE (SBC-3 4.11): all of a unit's content is made unreadable, by an operation
  * of its own that outlives the command, its session, resets, and the process.
  *
- * It runs on the reactor where it was asked for (or that lu_start() names). All other commands that
- * need the medium are refused meanwhile by the validator (LU_SANITIZING), with its progress. */
+ * It runs on the reactor where it was asked for (or that lu_start() names). Meanwhile the validator
+ * refuses all commands but a few (the column `san` of cdb.tbl), with its progress (LU_SANITIZING);
+ * and so it does after one that failed (LU_SANITIZE_FAILED), until another has not. */
 #pragma once
 
 #include <stdbool.h>

@@ -47,10 +47,11 @@ static void test_permissions_agree(void **state)
 		const struct scsi_opcode *row = &cdb_rows[i];
 
 		if (row->no_lu)
-			assert_true(row->state == STATE_ALWAYS && row->access == ACCESS_ALWAYS &&
-				    row->on_ro && !row->ua);
+			assert_true(row->state == STATE_ANY && row->access == ACCESS_ALWAYS &&
+				    row->sanitize == SANITIZE_YES && row->on_ro && !row->ua);
 		if (!row->on_ro)
-			assert_true(row->conflict == CONFLICT_WRITE && row->state == STATE_READY);
+			assert_true(row->conflict == CONFLICT_WRITE && row->state == STATE_READY &&
+				    row->sanitize != SANITIZE_YES);
 	}
 }
 

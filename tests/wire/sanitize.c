@@ -103,24 +103,61 @@ static const struct row {
 	uint8_t cdb[16];
 	enum way way;
 	uint32_t len;
-	bool runs; /* all the same */
+	bool runs; /* all the same: SBC-4 4.11.2 has the list, for a failed operation too (4.11.4) */
 } rows[] = {
-	{"TEST UNIT READY",   {0x00},                                 NO_DATA, 0,   false},
-	{"READ(10)",          {0x28, [8] = 1},                        IN,      512, false},
-	{"WRITE(10)",         {0x2a, [8] = 1},                        OUT,     512, false},
-	{"VERIFY(10)",        {0x2f, [8] = 1},                        NO_DATA, 0,   false},
-	{"SYNCHRONIZE CACHE", {0x35},                                 NO_DATA, 0,   false},
-	{"WRITE SAME(16)",    {0x93, 1, [13] = 1},                    NO_DATA, 0,   false},
-	{"UNMAP",             {0x42},                                 NO_DATA, 0,   false},
-	{"READ CAPACITY(16)", {0x9e, 0x10, [13] = 32},                IN,      32,  false},
-	{"GET LBA STATUS",    {0x9e, 0x12, [13] = 24},                IN,      24,  false},
-	{"POPULATE TOKEN",    {0x83, 0x10},                           NO_DATA, 0,   false},
-	{"EXTENDED COPY",     {0x83, 0x00},                           NO_DATA, 0,   false},
-	{"INQUIRY",           {0x12, [4] = 96},                       IN,      96,  true},
-	{"REPORT LUNS",       {0xa0, [9] = 64},                       IN,      64,  true},
-	{"LOG SENSE",         {0x4d, 0, 0x4d, [8] = 64},              IN,      64,  true},
-	{"OPERATION CODES",   {0xa3, 0x0c, 0x01, 0x28, [9] = 64},     IN,      64,  true},
-	{"FUNCTIONS",         {0xa3, 0x0d, [9] = 64},                 IN,      64,  true},
+	{"TEST UNIT READY",    {0x00},                             NO_DATA, 0,   false},
+	{"READ(6)",            {0x08, [4] = 1},                    IN,      512, false},
+	{"READ(10)",           {0x28, [8] = 1},                    IN,      512, false},
+	{"READ(16)",           {0x88, [13] = 1},                   IN,      512, false},
+	{"WRITE(10)",          {0x2a, [8] = 1},                    OUT,     512, false},
+	{"WRITE AND VERIFY",   {0x2e, [8] = 1},                    OUT,     512, false},
+	{"COMPARE AND WRITE",  {0x89, [13] = 0},                   NO_DATA, 0,   false},
+	{"ORWRITE",            {0x8b, [13] = 1},                   OUT,     512, false},
+	{"VERIFY(10)",         {0x2f, [8] = 1},                    NO_DATA, 0,   false},
+	{"PRE-FETCH",          {0x34, [8] = 1},                    NO_DATA, 0,   false},
+	{"SYNCHRONIZE CACHE",  {0x35},                             NO_DATA, 0,   false},
+	{"READ DEFECTS",       {0x37, [8] = 8},                    IN,      8,   false},
+	{"WRITE SAME(16)",     {0x93, 1, [13] = 1},                NO_DATA, 0,   false},
+	{"UNMAP",              {0x42},                             NO_DATA, 0,   false},
+	{"GET LBA STATUS",     {0x9e, 0x12, [13] = 24},            IN,      24,  false},
+	{"POPULATE TOKEN",     {0x83, 0x10},                       NO_DATA, 0,   false},
+	{"EXTENDED COPY",      {0x83, 0x00},                       NO_DATA, 0,   false},
+	{"COPY PARAMETERS",    {0x84, 0x03, [13] = 64},            IN,      64,  false},
+	{"COPY STATUS",        {0x84, 0x00, [13] = 12},            IN,      12,  false},
+	{"START",              {0x1b, [4] = 1},                    NO_DATA, 0,   false},
+	{"STOP",               {0x1b},                             NO_DATA, 0,   false},
+	{"PREVENT",            {0x1e, [4] = 1},                    NO_DATA, 0,   false},
+	{"MODE SELECT(6)",     {0x15, 0x10},                       NO_DATA, 0,   false},
+	{"MODE SELECT(10)",    {0x55, 0x10},                       NO_DATA, 0,   false},
+	{"MODE SENSE, all",    {0x1a, 0, 0x3f, [4] = 255},         IN,      255, false},
+	{"... recovery",       {0x1a, 0, 0x01, [4] = 255},         IN,      255, false},
+	{"... provisioning",   {0x1a, 0, 0x1c, 2, 255},            IN,      255, false},
+	{"... caching",        {0x1a, 0, 0x08, [4] = 255},         IN,      255, true},
+	{"... control",        {0x1a, 0, 0x0a, [4] = 255},         IN,      255, true},
+	{"... exceptions",     {0x1a, 0, 0x1c, [4] = 255},         IN,      255, true},
+	{"MODE SENSE(10)",     {0x5a, 0, 0x02, [8] = 255},         IN,      255, false},
+	{"... defaults",       {0x5a, 0, 0x88, [8] = 255},         IN,      255, true},
+	{"LOG SENSE, pages",   {0x4d, 0, 0x40, [8] = 64},          IN,      64,  false},
+	{"... exceptions",     {0x4d, 0, 0x6f, [8] = 64},          IN,      64,  false},
+	{"... temperature",    {0x4d, 0, 0x4d, [8] = 64},          IN,      64,  true},
+	{"RESERVE(6)",         {0x16},                             NO_DATA, 0,   false},
+	{"RELEASE(10)",        {0x57},                             NO_DATA, 0,   false},
+	{"READ KEYS",          {0x5e, 0, [8] = 64},                IN,      64,  false},
+	{"READ RESERVATION",   {0x5e, 1, [8] = 64},                IN,      64,  false},
+	{"CAPABILITIES",       {0x5e, 2, [8] = 8},                 IN,      8,   false},
+	{"FULL STATUS",        {0x5e, 3, [8] = 64},                IN,      64,  false},
+	{"REGISTER",           {0x5f, 6, [8] = 24},                OUT,     24,  false},
+	{"CLEAR",              {0x5f, 3, [8] = 24},                OUT,     24,  false},
+	{"REPORT GROUPS",      {0xa3, 0x0a, [9] = 64},             IN,      64,  false},
+	{"SET GROUPS",         {0xa4, 0x0a},                       NO_DATA, 0,   false},
+	{"READ CAPACITY(10)",  {0x25},                             IN,      8,   true},
+	{"READ CAPACITY(16)",  {0x9e, 0x10, [13] = 32},            IN,      32,  true},
+	{"INQUIRY",            {0x12, [4] = 96},                   IN,      96,  true},
+	{"INQUIRY of a page",  {0x12, 1, 0xb1, [4] = 96},          IN,      96,  true},
+	{"REQUEST SENSE",      {0x03, [4] = 18},                   IN,      18,  true},
+	{"REPORT LUNS",        {0xa0, [9] = 64},                   IN,      64,  true},
+	{"OPERATION CODES",    {0xa3, 0x0c, 0x01, 0x28, [9] = 64}, IN,      64,  true},
+	{"FUNCTIONS",          {0xa3, 0x0d, [9] = 64},             IN,      64,  true},
 };
 /* clang-format on */
 
@@ -200,6 +237,29 @@ static void kill_while_at_it(struct server *s, unsigned times)
 	}
 }
 
+/* select_protection - SWP of the control mode page (SPC-4 7.5.10), for now or to be kept. */
+static void select_protection(struct server *s, bool on, bool save)
+{
+	uint8_t page[64], list[4 + 12] = {0};
+
+	EXPECT_EQ(ask(s->p, CDB(0x1a, 8, 0x0a, [4] = 64), IN, page, sizeof(page)), 0);
+	memcpy(list + 4, page + 4, 12);
+	list[4] &= 0x3f;
+	list[8] = on ? 0x08 : 0;
+	EXPECT_EQ(ask(s->p, CDB(0x15, save ? 0x11 : 0x10, [4] = sizeof(list)), OUT, list,
+			  sizeof(list)),
+		0);
+}
+
+/* A reset brings the protection back that was kept, where MODE SELECT could not take it away any more: what mends the
+ * unit passes all the same. */
+static void protect_by_reset(struct server *s)
+{
+	EXPECT_EQ(peer_expect_tmf(s->p, peer_send_tmf(s->p, 5, PEER_NONE, 0)), 0);
+	EXPECT_EQ(ready(s->p), SENSE(6, 0x29, 3));
+	expect_state(s, FAILED);
+}
+
 /* An operation that failed leaves the unit failed, over a kill too. Asked for with AUSE, EXIT FAILURE MODE is the way
  * out; without, only another one that succeeds, and that without AUSE (4.11.1). */
 static void fail(struct server *s, bool ause)
@@ -207,6 +267,11 @@ static void fail(struct server *s, bool ause)
 	uint8_t with = ause ? AUSE : 0;
 
 	EXPECT_EQ(sanitize(s, LEAVE_FAILED), 0); /* nothing has failed yet */
+	if (!ause) {
+		select_protection(s, true, true);
+		EXPECT_EQ(sanitize(s, BLOCK_ERASE), SENSE(7, 0x27, 2));
+		select_protection(s, false, false);
+	}
 	EXPECT_EQ(sanitize(s, BLOCK_ERASE | with), FAILED);
 	expect_state(s, FAILED);
 	kill_and_serve(s, "");
@@ -220,7 +285,7 @@ static void fail(struct server *s, bool ause)
 		EXPECT_EQ(sanitize(s, LEAVE_FAILED), BAD_CDB);
 		EXPECT_EQ(sanitize(s, BLOCK_ERASE | IMMED | AUSE), BAD_CDB);
 		EXPECT_EQ(sanitize(s, OVERWRITE | IMMED | AUSE), BAD_CDB);
-		expect_state(s, FAILED);
+		protect_by_reset(s);
 	}
 	EXPECT_EQ(sanitize(s, CRYPTO_ERASE | IMMED | with), 0);
 }

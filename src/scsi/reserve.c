@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "be.h"
+#include "body.h"
 #include "check.h"
 #include "lun.h"
 #include "reserve.h"
@@ -214,4 +215,27 @@ bool reserve_decode(struct lu *l, const uint8_t *p, size_t len)
 	r->aptpl = true;
 	reserve_show(l);
 	return true;
+}
+
+/* --- RESERVE and RELEASE of SPC-2 (7.18, 7.21); conflicts were found by the validator --- */
+
+void reserve_execute(struct scsi_cmd *c)
+{
+	struct reserve *r = &c->lu->reserve;
+
+	pthread_mutex_lock(&r->lock);
+	/* Between the validator and here somebody on another reactor may have been quicker. */
+	if (r->n_registrants || (r->holder6 && r->holder6 != c->nexus))
+		c->status = SCSI_RESERVATION_CONFLICT;
+	else
+		r->holder6 = c->nexus;
+	reserve_show(c->lu);
+	pthread_mutex_unlock(&r->lock);
+	cmd_done(c);
+}
+
+void release_execute(struct scsi_cmd *c)
+{
+	reserve_forget(c->lu, c->nexus);
+	cmd_done(c);
 }

@@ -55,7 +55,7 @@ bool reserve_conflict(struct lu *l, const struct nexus *n, const uint8_t *cdb, e
 /* reserve_forget - a nexus is gone (NULL: a reset): what RESERVE gave it is free again. */
 void reserve_forget(struct lu *l, const struct nexus *n);
 
-/* --- for persist.c, persist_in.c, keep.c; under lock --- */
+/* --- for persist.h, persist_in.c, keep.c; under lock --- */
 bool reserve_allows(const struct reserve *r, bool registered, bool holds, enum cdb_conflict c);
 struct registrant *reserve_find(const struct reserve *r, const char *name, uint16_t port);
 bool reserve_holds(const struct reserve *r, const struct registrant *g);

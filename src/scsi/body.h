@@ -45,7 +45,7 @@ struct scsi_body {
 	struct io_work kick;     /* another landing of this nexus was given back */
 	struct io_work next;     /* the next step, or the end that scsi_abort() put off */
 
-	/* commands that change what is kept, or what others may do (persist.h, sanitize.c) */
+	/* commands that change what is kept, or what others may do (persist.h, sanitize_in.h) */
 	struct keep_waiter keep;
 	struct scsi_sweep sweep;
 	bool sweeping; /* it waits for other commands */

@@ -7,6 +7,12 @@
 # BERTH is the program, BERTH_ENGINE epoll or uring; BERTH_SLOW says that it runs under a checker, and how much slower that is.
 set -u
 
+# Whatever a script starts is known by a word of its environment, which is inherited: the script begins again with it.
+case ${BERTH_SCRIPT:-} in
+$$-*) ;;
+*) exec env BERTH_SCRIPT="$$-$EPOCHREALTIME" bash "$0" "$@" ;;
+esac
+
 : "${BERTH:?is the program to test}"
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ENGINE=${BERTH_ENGINE:-auto}
@@ -24,15 +30,36 @@ at_end() {
 	AT_END+=("$(printf '%q ' "$@")")
 }
 
+# left_over - the processes that the script and its offspring have started, but for itself and whoever looks for them.
+left_over() {
+	local file pid
+	for file in $(grep -lzFx "BERTH_SCRIPT=$BERTH_SCRIPT" /proc/[0-9]*/environ 2>/dev/null); do
+		pid=${file#/proc/}
+		pid=${pid%/environ}
+		[ "$pid" = $$ ] || [ "$pid" = "$BASHPID" ] || [ ! -e "/proc/$pid" ] || echo "$pid"
+	done
+}
+
+# end_them - some cannot die before a device is let go, and some start others meanwhile.
+end_them() {
+	local pids tries
+	for ((tries = 0; tries < $1; tries++)); do
+		pids=$(left_over)
+		[ -n "$pids" ] || return 0
+		# shellcheck disable=SC2086
+		kill -KILL $pids 2>/dev/null
+		sleep 0.05
+	done
+}
+
 finish() {
 	local i
+	trap '' INT TERM HUP
+	end_them 2
 	for ((i = ${#AT_END[@]} - 1; i >= 0; i--)); do
 		eval "${AT_END[i]}" >/dev/null 2>&1
 	done
-	local pid
-	for pid in $(cat "$DIR"/*.pid 2>/dev/null); do
-		kill -KILL "$pid" 2>/dev/null
-	done
+	end_them 100
 	rm -rf "$DIR" "$RUN"
 }
 trap finish EXIT
@@ -60,8 +87,9 @@ it() {
 	local title=$1
 	shift
 	n_cases=$((n_cases + 1))
-	( set -e; "$@" ) >"$DIR/case.log" 2>&1
-	if [ $? = 0 ]; then
+	# A signal ends the script at once, not only when the case has ended: `wait` can be interrupted.
+	( set -e; "$@" ) >"$DIR/case.log" 2>&1 &
+	if wait $!; then
 		echo "ok $n_cases - $title"
 		return
 	fi

@@ -11,6 +11,7 @@
 #include "chap.h"
 #include "check.h"
 #include "cli.h"
+#include "output.h"
 
 enum { EVERY_NS = 200000000 };
 
@@ -133,7 +134,7 @@ int client_caught(void)
 int client_leave(int code)
 {
 	if (caught) {
-		fflush(NULL);
+		code = output_end(code);
 		signal(caught, SIG_DFL);
 		raise(caught);
 	}

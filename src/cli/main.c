@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "check.h"
+#include "output.h"
 
 struct subcommand {
 	const char *name, *also;
@@ -61,6 +62,7 @@ int main(int argc, char **argv)
 {
 	const struct subcommand *s;
 
+	output_hold();
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;
@@ -70,5 +72,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "berth: %s: no such subcommand (see berth help)\n", argv[1]);
 		return EXIT_USAGE;
 	}
-	return s->run(argc - 1, argv + 1);
+	return output_end(s->run(argc - 1, argv + 1));
 }

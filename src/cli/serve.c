@@ -22,6 +22,7 @@
 #include "identity.h"
 #include "log.h"
 #include "options.h"
+#include "output.h"
 #include "server.h"
 
 enum { STOP_MS = 4000 }; /* of the five seconds that a stop may take; the rest is for closing */
@@ -260,7 +261,7 @@ static int run(const struct config *c, const sigset_t *set)
 	struct stat stored = {0};
 	char err[512] = "";
 	bool ours;
-	int r;
+	int r, told;
 
 	if (c->memory_fd >= 0)
 		(void)fstat(c->memory_fd, &stored);
@@ -272,8 +273,10 @@ static int run(const struct config *c, const sigset_t *set)
 	give_memory(s);
 	server_print(s, stdout);
 	puts("ready");
-	if (fflush(stdout) < 0)
-		log_warn("standard output: %s", strerror(errno));
+	told = output_flush();
+	if (told < 0) /* what initiators know already is worth more than a line */
+		log_error("standard output: %s: the URLs and `ready` are lost; serving all the same",
+			strerror(-told));
 	notify("READY=1");
 
 	serve_until_stopped(s, set);

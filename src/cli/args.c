@@ -93,7 +93,9 @@ int args_parse(const struct arg *table, int argc, char **argv, const char **word
 		}
 		if (!options || word[0] != '-' || !word[1]) {
 			if (n == max_words)
-				return refuse(err, err_len, "%s: one word too many", word);
+				return refuse(err, err_len,
+					"%s: one word too many (see berth %s --help)", word,
+					argv[0]);
 			words[n++] = word;
 			continue;
 		}
@@ -101,7 +103,8 @@ int args_parse(const struct arg *table, int argc, char **argv, const char **word
 			return ARGS_HELP;
 		a = find(table, word, len);
 		if (!a)
-			return refuse(err, err_len, "%.*s: no such option", (int)len, word);
+			return refuse(err, err_len, "%.*s: no such option (see berth %s --help)",
+				(int)len, word, argv[0]);
 		if (a->type == ARG_FLAG) {
 			if (word[len])
 				return refuse(err, err_len, "%s: takes no value", a->name);
@@ -109,7 +112,7 @@ int args_parse(const struct arg *table, int argc, char **argv, const char **word
 			continue;
 		}
 		value = word[len] ? word + len + 1 : i + 1 < argc ? argv[++i] : NULL;
-		if (!value)
+		if (!value || !*value)
 			return refuse(err, err_len, "%s: needs %s", a->name, a->value);
 		if (take_value(a, value, err, err_len))
 			return -EINVAL;

@@ -25,7 +25,7 @@ struct arg {
 enum { ARGS_RUN, ARGS_HELP };
 
 /* args_parse - options anywhere, words in between into words[max_words]; "--" ends the options. ARGS_RUN,
- * ARGS_HELP, or -EINVAL with one line in err. argv[0] is not looked at. */
+ * ARGS_HELP, or -EINVAL with one line in err. argv[0] is the subcommand, for messages. */
 int args_parse(const struct arg *table, int argc, char **argv, const char **words, unsigned max_words,
 	unsigned *n_wordsp, char *err, size_t err_len);
 void args_help(const struct arg *table, FILE *f);

@@ -3,22 +3,23 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "args.h"
 #include "check.h"
 #include "output.h"
 
 struct subcommand {
-	const char *name, *also;
+	const char *name, *also, *letter;
 	int (*run)(int argc, char **argv);
 	const char *help;
 };
 
 /* clang-format off */
 static const struct subcommand subcommands[] = {
-	{"serve",   NULL,        cmd_serve,   "serve disks over iSCSI (berth serve --help)"},
-	{"bench",   NULL,        cmd_bench,   "put load on a disk and measure (berth bench --help)"},
-	{"copy",    NULL,        cmd_copy,    "copy between files and disks (berth copy --help)"},
-	{"version", "--version", cmd_version, "print the version"},
-	{"help",    "--help",    cmd_help,    "this text, or that of a subcommand (berth help serve)"},
+	{"serve",   NULL,        NULL, cmd_serve,   "serve disks over iSCSI (berth serve --help)"},
+	{"bench",   NULL,        NULL, cmd_bench,   "put load on a disk and measure (berth bench --help)"},
+	{"copy",    NULL,        NULL, cmd_copy,    "copy between files and disks (berth copy --help)"},
+	{"version", "--version", "-V", cmd_version, "print the version"},
+	{"help",    "--help",    "-h", cmd_help,    "this text, or that of a subcommand (berth help serve)"},
 };
 /* clang-format on */
 
@@ -27,7 +28,8 @@ static const struct subcommand *find_subcommand(const char *name)
 	for (size_t i = 0; i < ARRAY_LEN(subcommands); i++) {
 		const struct subcommand *s = &subcommands[i];
 
-		if (!strcmp(s->name, name) || (s->also && !strcmp(s->also, name)))
+		if (!strcmp(s->name, name) ||
+			(s->also && (!strcmp(s->also, name) || !strcmp(s->letter, name))))
 			return s;
 	}
 	return NULL;
@@ -43,17 +45,30 @@ static void print_help(FILE *f)
 	fputs("\nTry: berth serve --ram 1G\n", f);
 }
 
+static int no_such(const char *name)
+{
+	fprintf(stderr, "berth: %s: no such subcommand (see berth help)\n", name);
+	return EXIT_USAGE;
+}
+
 int cmd_help(int argc, char **argv)
 {
-	char *ask[] = {argc > 1 ? argv[1] : NULL, "--help", NULL};
-	const struct subcommand *s = argc > 1 ? find_subcommand(argv[1]) : NULL;
+	static const struct arg none[] = {{NULL}};
+	const struct subcommand *s;
+	const char *name;
+	char err[256];
+	unsigned n = 0;
+	int rc = args_parse(none, argc, argv, &name, 1, &n, err, sizeof(err));
 
-	if (argc > 1 && !s) {
-		fprintf(stderr, "berth: %s: no such subcommand (see berth help)\n", argv[1]);
+	if (rc < 0) {
+		fprintf(stderr, "berth: help: %s\n", err);
 		return EXIT_USAGE;
 	}
-	if (s && s->run != cmd_version && s->run != cmd_help)
-		return s->run(2, ask);
+	s = n ? find_subcommand(name) : NULL;
+	if (n && !s)
+		return no_such(name);
+	if (s && s->run != cmd_help)
+		return s->run(2, (char *[]){(char *)s->name, "--help", NULL});
 	print_help(stdout);
 	return EXIT_OK;
 }
@@ -68,9 +83,8 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	s = find_subcommand(argv[1]);
-	if (!s) {
-		fprintf(stderr, "berth: %s: no such subcommand (see berth help)\n", argv[1]);
-		return EXIT_USAGE;
-	}
+	if (!s)
+		return no_such(argv[1]);
+	argv[1] = (char *)s->name;
 	return output_end(s->run(argc - 1, argv + 1));
 }

@@ -275,7 +275,8 @@ static int run(const struct config *c, const sigset_t *set)
 	puts("ready");
 	told = output_flush();
 	if (told < 0) /* what initiators know already is worth more than a line */
-		log_error("standard output: %s: the URLs and `ready` are lost; serving all the same",
+		log_error(
+			"standard output: %s: the URLs and `ready` are lost; serving all the same",
 			strerror(-told));
 	notify("READY=1");
 
@@ -325,7 +326,7 @@ int cmd_serve(int argc, char **argv)
 		r = EXIT_OK;
 		break;
 	case OPTIONS_VERSION:
-		r = cmd_version(argc, argv);
+		r = cmd_version(1, argv);
 		break;
 	case -EINVAL:
 		fprintf(stderr, "berth: %s\n", err);

@@ -68,7 +68,7 @@ static void times(void **state)
 	static const struct { const char *text; uint64_t seconds; } rows[] = {
 		{"1", 1}, {"90s", 90}, {"5m", 300}, {"2h", 7200}, {"7200", 7200},
 	};
-	static const char *const bad[] = {"0", "0m", "3h", "5d", "1m30", "s", "-1", "", "1.5", "99999999999999999999h"};
+	static const char *const bad[] = {"0", "0m", "3h", "5d", "1m30", "s", "-1", "1.5", "99999999999999999999h"};
 	/* clang-format on */
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -81,7 +81,7 @@ static void times(void **state)
 
 static void refused(void **state)
 {
-	BAD("--none: no such option", "--none");
+	BAD("--none: no such option (see berth x --help)", "--none");
 	BAD("--none: no such option", "--none=4");
 	BAD("--fla: no such option", "--fla");
 	BAD("--flag: takes no value", "--flag=yes");
@@ -89,10 +89,11 @@ static void refused(void **state)
 	BAD("from 2 to 9", "--number", "1");
 	BAD("from 2 to 9", "--number", "10");
 	BAD("from 2 to 9", "--number", "3x");
-	BAD("from 2 to 9", "--number", "");
+	BAD("--number: needs N", "--number", "");
+	BAD("--word: needs WORD", "--word=");
 	BAD("not a size", "--size", "1");
 	BAD("not a size", "--size", "2M");
-	BAD("c: one word too many", "a", "b", "c");
+	BAD("c: one word too many (see berth x --help)", "a", "b", "c");
 }
 
 int main(void)

@@ -2,9 +2,24 @@
 #include "cli.h"
 
 #include <stdio.h>
+#include "args.h"
 
 int cmd_version(int argc, char **argv)
 {
-	puts("berth " BERTH_VERSION);
-	return EXIT_OK;
+	static const struct arg none[] = {{NULL}};
+	char err[256];
+	unsigned n;
+
+	switch (args_parse(none, argc, argv, NULL, 0, &n, err, sizeof(err))) {
+	case ARGS_RUN:
+		puts("berth " BERTH_VERSION);
+		return EXIT_OK;
+	case ARGS_HELP:
+		puts("Usage: berth version\n\nPrints the version.\n");
+		args_help(none, stdout);
+		return EXIT_OK;
+	default:
+		fprintf(stderr, "berth: version: %s\n", err);
+		return EXIT_USAGE;
+	}
 }

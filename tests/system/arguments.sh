@@ -26,6 +26,14 @@ TABLE='
 2 | serve --param Nonsense=1 there.img             | --param Nonsense=1
 2 | serve --frobnicate there.img                   | --frobnicate: no such option
 2 | frobnicate                                     | frobnicate: no such subcommand
+2 | version extra                                  | version: extra: one word too many (see berth version --help)
+2 | --version extra                                | version: extra: one word too many
+2 | version --frobnicate                           | version: --frobnicate: no such option
+2 | help serve extra                               | help: extra: one word too many
+2 | help frobnicate                                | frobnicate: no such subcommand
+2 | bench one two                                  | two: one word too many (see berth bench --help)
+2 | bench --rw= url                                | --rw: needs HOW
+2 | copy one two three                             | three: one word too many
 4 | serve --listen 127.0.0.1:0 not-there.img       | not-there.img: No such file or directory
 1 | serve --listen 127.0.0.1:0 --ram 12T           | berth: --ram 12T: this machine has not that much memory free
 6 | serve --listen 127.0.0.1:0 --ram 900T          | berth: --ram 900T: more than a disk in memory can be
@@ -56,7 +64,8 @@ no_arguments() {
 
 help_and_version() {
 	local word
-	for word in "help" "--help" "serve --help" "help serve" "version" "--version" "serve --version"; do
+	for word in "help" "--help" "-h" "serve --help" "help serve" "version" "--version" "-V" "serve --version" \
+		"help version" "help help" "version --help" "help --help"; do
 		# shellcheck disable=SC2086
 		[ -n "$("$BERTH" $word 2>/dev/null)" ] || fail "berth $word prints nothing"
 	done

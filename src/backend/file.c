@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include "check.h"
 #include "log.h"
+#include "parse.h"
 
 enum { MAX_ALIGN = 4096 }; /* the pages we move */
 
@@ -278,11 +279,11 @@ static int device_shape(struct opening *o, const struct stat *st)
 		ioctl(o->f->fd, BLKSSZGET, &sector) < 0)
 		return refuse_errno(o, -errno);
 	if ((uint32_t)sector > o->p->block)
-		return refuse(o, -EINVAL, "the device has blocks of %d bytes, more than %u", sector,
-			o->p->block);
+		return refuse(o, -EINVAL, "the device has blocks of %d bytes, more than block=%u",
+			sector, o->p->block);
 	if (o->p->create_size && o->p->create_size != info->size)
-		return refuse(o, -EINVAL, "the device has %lu bytes, not %lu", info->size,
-			o->p->create_size);
+		return refuse(o, -EINVAL, "the device has %s, not size=%s", SIZE(info->size),
+			SIZE(o->p->create_size));
 	o->f->device = true;
 	o->f->b.opened = (struct backend_stamp){.dev = st->st_rdev, .size = info->size};
 	info->align_offset = sector;
@@ -373,8 +374,8 @@ static int image_shape(struct opening *o, const struct stat *st)
 	info->size = (uint64_t)st->st_size;
 	o->f->named = st->st_nlink > 0;
 	if (o->p->create_size && o->p->create_size != info->size)
-		return refuse(o, -EINVAL, "is there and has %lu bytes, not %lu", info->size,
-			o->p->create_size);
+		return refuse(o, -EINVAL, "is there and has %s, not size=%s", SIZE(info->size),
+			SIZE(o->p->create_size));
 	image_align(o->f);
 	if (!o->p->ro)
 		image_caps(o->f);
@@ -426,8 +427,8 @@ static int shape(struct opening *o)
 	if (!info->size)
 		return refuse(o, -EINVAL, "is empty");
 	if (info->size % o->p->block)
-		return refuse(o, -EINVAL, "its size, %lu bytes, is no multiple of the block, %u",
-			info->size, o->p->block);
+		return refuse(o, -EINVAL, "its size, %s, is no multiple of block=%u",
+			SIZE(info->size), o->p->block);
 	if (info->align_offset > MAX_ALIGN || info->align_memory > MAX_ALIGN)
 		return refuse(o, -EINVAL, "direct I/O in units of %u bytes is not supported",
 			MAX(info->align_offset, info->align_memory));

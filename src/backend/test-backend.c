@@ -425,7 +425,7 @@ static void what_cannot_be_served_is_refused_in_words(void **state)
 	REFUSED(0, false, 512, -EINVAL, "is empty");
 	make_file(512 * 9);
 	REFUSED(0, false, 4096, -EINVAL, "no multiple");
-	REFUSED(1 << 20, false, 512, -EINVAL, "has 4608 bytes");
+	REFUSED(1 << 20, false, 512, -EINVAL, "has 4608 bytes, not size=1M");
 	unlink(path);
 	assert_int_equal(mkdir(path, 0700), 0);
 	REFUSED(0, true, 512, -EINVAL, "neither");

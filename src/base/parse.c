@@ -1,5 +1,7 @@
-/* parse.c - numbers and sizes out of text. */
+/* parse.c - numbers and sizes out of text, and sizes into text. */
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include "parse.h"
 
 static int digit_of(char c)
@@ -35,12 +37,12 @@ bool parse_u64(const char **p, uint64_t max, uint64_t *vp)
 	return true;
 }
 
+static const char letters[] = "KMGTP";
+
 /* suffix_shift - the power of two of a suffix, which is the whole rest of the text; -1: none of
  * ours. */
 static int suffix_shift(const char *s)
 {
-	static const char letters[] = "KMGTP";
-
 	if (!*s)
 		return 0;
 	for (int i = 0; letters[i]; i++) {
@@ -64,4 +66,20 @@ bool parse_size(const char *text, uint64_t max, uint64_t *bytesp)
 		return false;
 	*bytesp = n << shift;
 	return true;
+}
+
+const char *size_text(uint64_t bytes, char buf[SIZE_TEXT])
+{
+	uint64_t n = bytes;
+	unsigned unit = 0;
+
+	while (n && !(n % 1024) && letters[unit]) {
+		n /= 1024;
+		unit++;
+	}
+	if (unit)
+		snprintf(buf, SIZE_TEXT, "%" PRIu64 "%c", n, letters[unit - 1]);
+	else
+		snprintf(buf, SIZE_TEXT, "%" PRIu64 " byte%s", n, n == 1 ? "" : "s");
+	return buf;
 }

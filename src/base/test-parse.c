@@ -23,7 +23,7 @@
 		assert_ptr_equal(p, start);                                                        \
 		assert_true(v == 77);                                                              \
 	} while (0)
-#define SIZE(text, max, value)                                                                     \
+#define IS_SIZE(text, max, value)                                                                  \
 	do {                                                                                       \
 		uint64_t v = 0;                                                                    \
 		assert_true(parse_size(text, max, &v));                                            \
@@ -67,16 +67,16 @@ static void numbers_refused(void **state)
 
 static void sizes(void **state)
 {
-	SIZE("512", 512, 512);
-	SIZE("1K", UINT64_MAX, 1024);
-	SIZE("1k", UINT64_MAX, 1024);
-	SIZE("64KiB", UINT64_MAX, 65536);
-	SIZE("64kib", UINT64_MAX, 65536);
-	SIZE("3M", UINT64_MAX, 3ull << 20);
-	SIZE("1G", 1ull << 30, 1ull << 30);
-	SIZE("2TiB", UINT64_MAX, 2ull << 40);
-	SIZE("0x10P", UINT64_MAX, 16ull << 50);
-	SIZE("16383P", UINT64_MAX, 16383ull << 50);
+	IS_SIZE("512", 512, 512);
+	IS_SIZE("1K", UINT64_MAX, 1024);
+	IS_SIZE("1k", UINT64_MAX, 1024);
+	IS_SIZE("64KiB", UINT64_MAX, 65536);
+	IS_SIZE("64kib", UINT64_MAX, 65536);
+	IS_SIZE("3M", UINT64_MAX, 3ull << 20);
+	IS_SIZE("1G", 1ull << 30, 1ull << 30);
+	IS_SIZE("2TiB", UINT64_MAX, 2ull << 40);
+	IS_SIZE("0x10P", UINT64_MAX, 16ull << 50);
+	IS_SIZE("16383P", UINT64_MAX, 16383ull << 50);
 }
 
 static void sizes_refused(void **state)
@@ -94,6 +94,29 @@ static void sizes_refused(void **state)
 	SIZE_BAD("16384P", UINT64_MAX);
 }
 
+static void sizes_told(void **state)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *text;
+	} rows[] = {{0, "0 bytes"}, {1, "1 byte"}, {513, "513 bytes"}, {1023, "1023 bytes"},
+		{1024, "1K"}, {1536, "1536 bytes"}, {1536 << 10, "1536K"}, {32 << 20, "32M"},
+		{5ull << 30, "5G"}, {100ull << 40, "100T"}, {1ull << 50, "1P"},
+		{16383ull << 50, "16383P"}, {2048ull << 50, "2048P"},
+		{UINT64_MAX, "18446744073709551615 bytes"}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_string_equal(SIZE(rows[i].bytes), rows[i].text);
+	}
+	/* What is told is understood when it is said. */
+	for (unsigned shift = 10; shift < 64; shift++) {
+		uint64_t n = 0;
+
+		assert_true(parse_size(SIZE(3ull << shift), UINT64_MAX, &n));
+		assert_int_equal(n, 3ull << shift);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +124,7 @@ int main(void)
 		cmocka_unit_test(numbers_refused),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(sizes_refused),
+		cmocka_unit_test(sizes_told),
 	};
 
 	return cmocka_run_group_tests_name("parse", tests, NULL, NULL);

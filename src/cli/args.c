@@ -62,8 +62,8 @@ static int take_value(const struct arg *a, const char *value, char *err, size_t 
 				   : parse_u64(&at, a->max, &v) && !*at;
 	if (!ok || v < a->min) {
 		if (a->type == ARG_SIZE)
-			return refuse(
-				err, err_len, "%s %s: not a size (try 4k, 64M)", a->name, value);
+			return refuse(err, err_len, "%s %s: not a size of %s to %s (try 4k, 64M)",
+				a->name, value, SIZE(a->min), SIZE(a->max));
 		if (a->type == ARG_TIME)
 			return refuse(err, err_len,
 				"%s %s: not a time of %llu to %llu seconds (try 10, 90s, 5m)",

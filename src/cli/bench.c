@@ -18,6 +18,7 @@
 #include "cli.h"
 #include "client.h"
 #include "outcome.h"
+#include "parse.h"
 #include "pattern.h"
 
 enum { JOBS_MAX = 256, CONNS_MAX = 65536, MEMORY_MAX_SHIFT = 36 };
@@ -48,8 +49,8 @@ static const struct { const char *name; bool random; int read_percent; } modes[]
 	{"--connections", ARG_NUMBER, &(w)->conns, 1, CONNS_MAX, "N", "sessions, spread over the threads (one for each)"}, \
 	{"--time", ARG_TIME, &(w)->time_s, 1, 1000000, "S", "how long to measure: seconds, or 5m, 2h (10)"},     \
 	{"--ramp", ARG_TIME, &(w)->ramp_s, 0, 1000000, "S", "how long before, not measured (0)"},                \
-	{"--offset", ARG_SIZE, &(w)->offset, 0, INT64_MAX, "SIZE", "where the region begins (0)"},               \
-	{"--size", ARG_SIZE, &(w)->size, 512, INT64_MAX, "SIZE", "bytes of the region (to the end of the disk)"}, \
+	{"--offset", ARG_SIZE, &(w)->offset, 0, 1ull << 62, "SIZE", "where the region begins (0)"},               \
+	{"--size", ARG_SIZE, &(w)->size, 512, 1ull << 62, "SIZE", "bytes of the region (to the end of the disk)"}, \
 	{"--pdu", ARG_SIZE, &(w)->pdu, 512, 0xffffff, "SIZE", "data PDUs at most so long, in both directions (256k; the target's)"}, \
 	{"--rate", ARG_NUMBER, &(w)->rate, 1, 100000000, "IOPS", "no more requests a second than this"},         \
 	{"--spin", ARG_NUMBER, &(w)->spin_us, 0, 1000000, "US", "look for answers so long before sleeping (0)"}, \
@@ -127,12 +128,12 @@ static int fit(struct bench *b, char *err, size_t len)
 		return -EINVAL;
 	}
 	if (b->bs / d->block_len > d->max_blocks) {
-		snprintf(err, len, "--bs: the disk takes at most %" PRIu64 " bytes a request",
-			(uint64_t)d->max_blocks * d->block_len);
+		snprintf(err, len, "--bs: the disk takes at most %s a request",
+			SIZE((uint64_t)d->max_blocks * d->block_len));
 		return -EINVAL;
 	}
 	if (b->offset >= disk_len || b->size > disk_len - b->offset) {
-		snprintf(err, len, "the region ends beyond the disk's %" PRIu64 " bytes", disk_len);
+		snprintf(err, len, "the region ends beyond the disk's %s", SIZE(disk_len));
 		return -EINVAL;
 	}
 	if (!b->size)

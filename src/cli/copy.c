@@ -20,6 +20,7 @@
 #include "cli.h"
 #include "client.h"
 #include "end.h"
+#include "parse.h"
 
 enum { PIECE = 1 << 20, DEPTH_MAX = END_DEPTH };
 
@@ -420,16 +421,14 @@ static int usage(const char *why)
 /* state_of - what the destination holds after a failure, as the end of its line. */
 static const char *state_of(const struct copying *c, char *text, size_t len)
 {
-	char done[32], all[32];
-
 	text[0] = '\0';
 	if (c->touched)
 		snprintf(text, len, " (%s holds only a part of the copy: %s of %s)", c->dst.label,
-			client_bytes((double)c->done, done), client_bytes((double)c->len, all));
+			SIZE(c->done), SIZE(c->len));
 	else if (c->verifying && !c->differs)
 		snprintf(text, len,
 			" (the copy is whole and durable, but only %s of %s of it are compared)",
-			client_bytes((double)c->done, done), client_bytes((double)c->len, all));
+			SIZE(c->done), SIZE(c->len));
 	return text;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "check.h"
+#include "parse.h"
 
 enum { FILE_MAX_IO = 16 << 20, HOLE_UNIT = 65536 };
 
@@ -131,8 +132,7 @@ int end_prepare(struct end *e, uint64_t len, char *err, size_t err_len)
 	}
 	if (len <= e->len)
 		return 0;
-	snprintf(why, sizeof(why), "has %llu bytes, and the source %llu",
-		(unsigned long long)e->len, (unsigned long long)len);
+	snprintf(why, sizeof(why), "has %s, and the source %s", SIZE(e->len), SIZE(len));
 	return refuse(err, err_len, -ENOSPC, e->label, why);
 }
 

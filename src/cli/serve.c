@@ -23,6 +23,7 @@
 #include "log.h"
 #include "options.h"
 #include "output.h"
+#include "parse.h"
 #include "server.h"
 
 enum { STOP_MS = 4000 }; /* of the five seconds that a stop may take; the rest is for closing */
@@ -201,12 +202,11 @@ static void tell_progress(struct stop *st, uint64_t left)
 
 	if (!left || !is_due(st))
 		return;
-	snprintf(text, sizeof(text),
-		"EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Writing back, %llu MiB left",
-		(unsigned long long)left >> 20);
+	snprintf(text, sizeof(text), "EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Writing back, %s left",
+		SIZE(left));
 	notify(text);
 	if (++st->n_progress % SAY_EVERY == 0)
-		log_info("writing back, %llu MiB left", (unsigned long long)left >> 20);
+		log_info("writing back, %s left", SIZE(left));
 }
 
 /* go_on - a second SIGTERM or Ctrl-C leaves the rest in memory, and after it a third one ends the process as people
@@ -246,10 +246,9 @@ static int stop(struct server *s, const sigset_t *set)
 	r = server_stop(s, STOP_MS, &st.watch);
 	left = server_unclean_bytes(s);
 	if (left)
-		log_warn(
-			"stopped; %llu KiB of acknowledged data are not on their disks: they are left "
-			"in memory, and the next start writes them",
-			(unsigned long long)left >> 10);
+		log_warn("stopped; %s of acknowledged data are not on their disks: they are left "
+			 "in memory, and the next start writes them",
+			SIZE(left));
 	else if (r < 0)
 		log_error("stopped, but not all was written: %s", strerror(-r));
 	return left ? -EINTR : r;

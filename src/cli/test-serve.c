@@ -242,7 +242,7 @@ static void a_second_signal_leaves_the_rest_in_memory(void **state)
 	assert_int_equal(waitpid(c.pid, NULL, WNOHANG), 0);
 	kill(c.pid, SIGTERM);
 	assert_int_equal(finish(&c), EXIT_RUNTIME);
-	SAYS(c.err_text, "5120 KiB of acknowledged data");
+	SAYS(c.err_text, "5M of acknowledged data");
 	SAYS(c.err_text, "freed");
 }
 

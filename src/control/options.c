@@ -149,7 +149,7 @@ static int on_cache(struct parser *p, const char *value)
 
 	p->c->cache_given = true;
 	if (!r && p->c->cache < CONFIG_CACHE_MIN)
-		r = option_refuse(p, "must be at least %dM", CONFIG_CACHE_MIN >> 20);
+		r = option_refuse(p, "must be at least %s", SIZE(CONFIG_CACHE_MIN));
 	return r;
 }
 

@@ -201,7 +201,7 @@ static void refusals(void **state)
 	REFUSES(",ro", ",ro: needs a file name");
 	REFUSES("x,block=513", "x,block=513: must be 512 or 4096");
 	REFUSES("x,block=4096,physical=512", "x,block=4096,physical=512: physical=512 is less than block=4096");
-	REFUSES("x,size=1000", "x,size=1000: the size is not a multiple of the block size (512)");
+	REFUSES("x,size=1000", "x,size=1000: the size, 1000 bytes, is not a multiple of the block size (512)");
 	REFUSES("x,size=", "x,size=: size needs a value");
 	REFUSES("x,size", "x,size: size needs a value");
 	REFUSES("x,ro=1", "x,ro=1: ro takes no value");

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "arena.h"
 #include "log.h"
+#include "parse.h"
 #include "rundir.h"
 #include "sysmem.h"
 
@@ -214,8 +215,8 @@ static int look_at(struct search *s, int fd, const char *path)
 		return 0;
 	}
 	if (m->adopted)
-		log_info("%s: %lu KiB of disks that are not served here wait in it", path,
-			ledger_count(m->ledger, LEDGER_NONE) * (ARENA_PAGE / 1024));
+		log_info("%s: %s of disks that are not served here wait in it", path,
+			SIZE(ledger_count(m->ledger, LEDGER_NONE) * ARENA_PAGE));
 	else if (path)
 		unlink(path);
 	memfile_free(m);
@@ -304,14 +305,14 @@ static int take_memory(struct search *s, int fd, uint64_t *n_pagesp)
 	uint64_t want = s->p->n_pages, left = bytes_left(fd), fits = pages_that_fit(left), at;
 
 	if (want > fits && s->p->exact)
-		return refuse(s, -ENOSPC, "--cache %luM: %s has room for %luM", want >> 8,
-			s->dir.path, fits >> 8);
+		return refuse(s, -ENOSPC, "--cache %s: %s has room for %s", SIZE(want * ARENA_PAGE),
+			s->dir.path, SIZE(fits * ARENA_PAGE));
 	if (want > fits && fits < s->p->min_pages)
-		return refuse(s, -ENOSPC, "--cache: %s has room for %luM, and it takes %luM",
-			s->dir.path, fits >> 8, s->p->min_pages >> 8);
+		return refuse(s, -ENOSPC, "--cache: %s has room for %s, and it takes %s",
+			s->dir.path, SIZE(fits * ARENA_PAGE), SIZE(s->p->min_pages * ARENA_PAGE));
 	if (want > fits) {
-		log_warn("%s has room for %luM of buffer memory: that much it is, not %luM",
-			s->dir.path, fits >> 8, want >> 8);
+		log_warn("%s has room for %s of buffer memory: that much it is, not %s",
+			s->dir.path, SIZE(fits * ARENA_PAGE), SIZE(want * ARENA_PAGE));
 		want = fits;
 	}
 	if (ftruncate(fd, (off_t)ledger_len(want, &at)) < 0)
@@ -381,8 +382,8 @@ static int open_locked(struct search *s)
 	/* What was there before may have been left half made, and initiators wait. */
 	m = s->found;
 	if (memfile_take(m, MAX(ledger_top(m->ledger), (uint64_t)FIRST / ARENA_PAGE)) < 0)
-		return refuse(s, -ENOSPC, "--cache %luM: there is not so much memory in %s",
-			m->ledger->n_pages >> 8, s->dir.path);
+		return refuse(s, -ENOSPC, "--cache %s: there is not so much memory in %s",
+			SIZE(m->ledger->n_pages * ARENA_PAGE), s->dir.path);
 	return 0;
 }
 

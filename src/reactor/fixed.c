@@ -11,6 +11,7 @@
 #include <string.h>
 #include "check.h"
 #include "log.h"
+#include "parse.h"
 
 void fixed_init(struct fixed *f, struct io_uring *ring)
 {
@@ -56,8 +57,8 @@ static bool chunk_register(struct fixed *f, const struct fixed_area *a, size_t a
 		return true;
 	}
 	f->full = true;
-	log_info("io_uring: %zu MiB of buffer memory registered, the rest by plain vectors (%s)",
-		f->registered_len >> 20, strerror(-rc));
+	log_info("io_uring: %s of buffer memory registered, the rest by plain vectors (%s)",
+		SIZE(f->registered_len), strerror(-rc));
 	return false;
 }
 

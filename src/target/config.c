@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "check.h"
+#include "parse.h"
 #include "sysmem.h"
 #include "text.h"
 
@@ -205,8 +206,9 @@ static int check_disk(const struct config_disk *d, char *err, size_t err_len)
 		return refuse(err, err_len, "%s: physical=%u is less than block=%u", d->text,
 			d->physical, d->block);
 	if (d->size % d->block)
-		return refuse(err, err_len, "%s: the size is not a multiple of the block size (%u)",
-			d->text, d->block);
+		return refuse(err, err_len,
+			"%s: the size, %s, is not a multiple of the block size (%u)", d->text,
+			SIZE(d->size), d->block);
 	if (!d->path && !d->size)
 		return refuse(err, err_len, "%s: a RAM disk needs a size", d->text);
 	if (d->lun >= CONFIG_LUNS_MAX)
@@ -263,11 +265,12 @@ static int check_numbers(const struct config *c, char *err, size_t err_len)
 		return refuse(err, err_len, "--threads %u: must be 1 to %d", c->threads,
 			CONFIG_THREADS_MAX);
 	if (c->cache < CONFIG_CACHE_MIN)
-		return refuse(err, err_len, "--cache %llu: must be at least 32M",
-			(unsigned long long)c->cache);
+		return refuse(err, err_len, "--cache %s: must be at least %s", SIZE(c->cache),
+			SIZE(CONFIG_CACHE_MIN));
 	if (c->dirty_limit > c->cache / 4 * 3)
-		return refuse(
-			err, err_len, "--dirty-limit: must be at most three quarters of --cache");
+		return refuse(err, err_len,
+			"--dirty-limit %s: must be at most %s, three quarters of --cache",
+			SIZE(c->dirty_limit), SIZE(c->cache / 4 * 3));
 	if (c->discard_dirty && c->adopt_anyway)
 		return refuse(err, err_len, "--discard-dirty and --adopt-anyway: only one of them");
 	return 0;

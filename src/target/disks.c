@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "backend.h"
 #include "log.h"
+#include "parse.h"
 #include "patience.h"
 #include "server_in.h"
 #include "store.h"
@@ -226,10 +227,9 @@ static bool lend(struct io *io, char *base, uint64_t len, const char *what)
 		int rc = io_lend_memory(io, base + at, MIN(len - at, LEND_CHUNK));
 
 		if (rc && rc != -EOPNOTSUPP)
-			log_info("reactor %u: %llu of %llu MiB of %s are registered for direct I/O "
+			log_info("reactor %u: %s of %s of %s are registered for direct I/O "
 				 "(%s); the rest goes by plain vectors",
-				io->index, (unsigned long long)at >> 20,
-				(unsigned long long)len >> 20, what, strerror(-rc));
+				io->index, SIZE(at), SIZE(len), what, strerror(-rc));
 		if (rc)
 			return false;
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "log.h"
 #include "memfile.h"
+#include "parse.h"
 #include "server_in.h"
 #include "why.h"
 
@@ -102,10 +103,9 @@ int memory_open(struct memory **mp, const struct config *c, const struct server_
 		return why_not(err, err_len, rc, "--cache: %s", strerror(-rc));
 	}
 	if (c->cache_given && m->file->ledger->n_pages != c->cache / ARENA_PAGE)
-		log_info(
-			"--cache: %lu MiB this time, since the memory with the data that are not on "
-			"the disks yet is of that size",
-			m->file->ledger->n_pages >> 8);
+		log_info("--cache: %s this time, since the memory with the data that are not on "
+			 "the disks yet is of that size",
+			SIZE(m->file->ledger->n_pages * ARENA_PAGE));
 	if (m->file->path)
 		log_debug("buffer memory: %s", m->file->path);
 	share_limit(m, c);
@@ -130,25 +130,25 @@ static int was_left(const struct memory *m, const struct config *c, const struct
 	const struct backend *b, uint32_t volume, char *err, size_t err_len)
 {
 	const struct ledger_volume *v = &m->file->ledger->volumes[volume];
-	uint64_t kib = ledger_count(m->file->ledger, volume) * (ARENA_PAGE / 1024);
+	uint64_t waiting = ledger_count(m->file->ledger, volume) * ARENA_PAGE;
 	const struct backend_stamp *s = &b->opened;
 	struct ledger_stamp now = {s->size, s->dev, s->ino, s->mtime_ns};
 	const char *why;
 
 	if (v->size != b->info.size)
 		return why_not(err, err_len, -ESTALE,
-			"%s: its size has changed while %lu KiB of acknowledged data waited in "
+			"%s: its size has changed while %s of acknowledged data waited in "
 			"memory to be written to it: --discard-dirty drops them",
-			disk->text, kib);
+			disk->text, SIZE(waiting));
 	if (!backend_can_stamp(b) || c->adopt_anyway)
 		return 0;
 	why = ledger_stamp_differs(v, &now);
 	if (!why)
 		return 0;
 	return why_not(err, err_len, -ESTALE,
-		"%s: somebody else has changed it (%s) while %lu KiB of acknowledged data waited in "
+		"%s: somebody else has changed it (%s) while %s of acknowledged data waited in "
 		"memory to be written to it: --discard-dirty drops them, --adopt-anyway writes them",
-		disk->text, why, kib);
+		disk->text, why, SIZE(waiting));
 }
 
 static int look_at_dirty(const struct memory *m, const struct config *c,
@@ -165,16 +165,16 @@ static int look_at_dirty(const struct memory *m, const struct config *c,
 		return 0;
 	}
 	if (c->discard_dirty) {
-		log_warn("%s: %lu KiB of acknowledged data are dropped", disk->text,
-			n * (ARENA_PAGE / 1024));
+		log_warn("%s: %s of acknowledged data are dropped", disk->text,
+			SIZE(n * ARENA_PAGE));
 		ledger_forget(l, volume);
 		return 0;
 	}
 	if (!(b->info.caps & BACKEND_WRITE))
 		return why_not(err, err_len, -EROFS,
-			"%s: %lu KiB of acknowledged data wait in memory to be written to it, and it "
+			"%s: %s of acknowledged data wait in memory to be written to it, and it "
 			"cannot be written to",
-			disk->text, n * (ARENA_PAGE / 1024));
+			disk->text, SIZE(n * ARENA_PAGE));
 	return was_left(m, c, disk, b, volume, err, err_len);
 }
 
@@ -213,13 +213,12 @@ static void tell(const struct memory *m, const uint64_t *n)
 
 	for (uint32_t i = 0; i < LEDGER_VOLUMES; i++) {
 		if (n[i] && m->volumes[i])
-			log_info("%s: %lu KiB that were acknowledged before are adopted",
-				l->volumes[i].name, n[i] * (ARENA_PAGE / 1024));
+			log_info("%s: %s that were acknowledged before are adopted",
+				l->volumes[i].name, SIZE(n[i] * ARENA_PAGE));
 		else if (n[i])
-			log_warn(
-				"%s: is not served now; %lu KiB of acknowledged data for it stay in "
-				"memory",
-				l->volumes[i].name, n[i] * (ARENA_PAGE / 1024));
+			log_warn("%s: is not served now; %s of acknowledged data for it stay in "
+				 "memory",
+				l->volumes[i].name, SIZE(n[i] * ARENA_PAGE));
 	}
 }
 
@@ -256,8 +255,8 @@ static void *fill(void *arg)
 	while (!__atomic_load_n(&m->stop, __ATOMIC_RELAXED) &&
 		(n = memfile_take(m->file, PIECE)) != 0) {
 		if (n < 0) {
-			log_warn("buffer memory: %s: it stays at %lu MiB", strerror((int)-n),
-				m->file->n_taken >> 8);
+			log_warn("buffer memory: %s: it stays at %s", strerror((int)-n),
+				SIZE(m->file->n_taken * ARENA_PAGE));
 			break;
 		}
 		arena_grow(m->arena, (uint32_t)n);

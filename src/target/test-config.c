@@ -161,10 +161,10 @@ static void numbers(void **state)
 	REFUSES(&c, "--threads 65");
 	c.threads = 1;
 	c.cache = 1 << 20;
-	REFUSES(&c, "--cache 1048576: must be at least 32M");
+	REFUSES(&c, "--cache 1M: must be at least 32M");
 	c.cache = 64 << 20;
 	c.dirty_limit = 60 << 20;
-	REFUSES(&c, "--dirty-limit: must be at most three quarters of --cache");
+	REFUSES(&c, "--dirty-limit 60M: must be at most 48M, three quarters of --cache");
 	c.dirty_limit = 0;
 	c.discard_dirty = c.adopt_anyway = true;
 	REFUSES(&c, "--discard-dirty and --adopt-anyway: only one of them");

@@ -7,6 +7,7 @@
 #include "copywork.h"
 #include "counter.h"
 #include "log.h"
+#include "parse.h"
 #include "writer.h"
 
 /* What a page is busy with, as a request and in words. */
@@ -27,8 +28,8 @@ void extent_failed(struct volume *v, uint64_t first, uint32_t n, const struct ou
 	uint64_t n_errors = __atomic_add_fetch(&v->n_errors, 1, __ATOMIC_RELAXED);
 
 	if (!(n_errors & (n_errors - 1)))
-		log_error("%s: cannot %s %u KiB at %lu: %s (error %lu)", v->name,
-			requests[o->busy].what, n * (ARENA_PAGE >> 10), first * ARENA_PAGE,
+		log_error("%s: cannot %s %s at %lu: %s (error %lu)", v->name,
+			requests[o->busy].what, SIZE(n * (uint64_t)ARENA_PAGE), first * ARENA_PAGE,
 			strerror(-o->error), n_errors);
 }
 

@@ -5,6 +5,7 @@
  * changes. */
 #include <errno.h>
 #include "log.h"
+#include "parse.h"
 #include "writer.h"
 
 enum { MIB = 1 << 20, LOW_PART = 32 };
@@ -52,6 +53,6 @@ void space_look(struct volume *v)
 	if (!low)
 		return;
 	__atomic_add_fetch(&w->n_lows, 1, __ATOMIC_RELEASE);
-	log_warn("%s: %lu MiB are left on its file system, and it may want %lu MiB more", v->name,
-		available / MIB, (v->size - used) / MIB);
+	log_warn("%s: its file system has %s left, and it may want %s more", v->name,
+		SIZE(available), SIZE(v->size - used));
 }

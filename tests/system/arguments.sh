@@ -37,11 +37,15 @@ TABLE='
 4 | serve --listen 127.0.0.1:0 not-there.img       | not-there.img: No such file or directory
 1 | serve --listen 127.0.0.1:0 --ram 12T           | berth: --ram 12T: this machine has not that much memory free
 6 | serve --listen 127.0.0.1:0 --ram 900T          | berth: --ram 900T: more than a disk in memory can be
-6 | serve --listen 127.0.0.1:0 odd.img             | odd.img
+1 | serve --listen 127.0.0.1:0 --cache 100T there.img | --cache 100T: 
+2 | serve --cache 1M there.img                     | --cache 1M: must be at least 32M
+2 | serve --cache 64M --dirty-limit 1G there.img   | --dirty-limit 1G: must be at most 48M
+2 | bench --bs 100 url                             | --bs 100: not a size of 512 bytes to 16M
+6 | serve --listen 127.0.0.1:0 odd.img             | odd.img: its size, 1000 bytes, is no multiple of block=512
 6 | serve --listen 127.0.0.1:0 empty.img           | empty.img: is empty
 4 | serve --ram 1M --state-dir nowhere/deeper      | --state-dir nowhere/deeper: No such file or directory
 6 | serve --listen 127.0.0.1:0 folder              | folder
-6 | serve --listen 127.0.0.1:0 there.img,size=2M   | there.img
+6 | serve --listen 127.0.0.1:0 there.img,size=2M   | there.img: is there and has 1M, not size=2M
 '
 
 refuses() {

@@ -84,7 +84,7 @@ refuses() {
 
 too_small() {
 	truncate -s 65M large
-	refuses 1 "has 50331648 bytes, and the source 68157440" large "$(url srv)"
+	refuses 1 "has 48M, and the source 65M" large "$(url srv)"
 }
 
 # An image that is served: written it would be spoiled, read it would be old.

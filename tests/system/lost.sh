@@ -46,7 +46,7 @@ hollow() {
 	ends_with_a_rest srv
 	refused start srv "$DIR/a.img"
 	said srv "somebody else has changed it"
-	said srv "1088 KiB"
+	said srv "1088K"
 }
 
 # People know best.

@@ -125,7 +125,7 @@ static void a_write_behind_the_end(struct daemon *d)
 		expect_content(p, END, 3);
 	stop(d, p);
 	if (writes_back(d)) {
-		EXPECT(daemon_says(d, "64 KiB of acknowledged data are not on their disks"),
+		EXPECT(daemon_says(d, "64K of acknowledged data are not on their disks"),
 			"it does not say what is left");
 	}
 }

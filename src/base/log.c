@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include "check.h"
 
-enum { LINE_MAX_LEN = 1024 };
+enum { LINE_MAX_LEN = 4096 + 1024 }; /* a path, and why it cannot be had */
 
 enum log_level log_level = LOG_INFO;
 
@@ -45,16 +45,29 @@ __attribute__((format(printf, 2, 0))) static void say(
 	int saved = errno, head, body;
 	size_t len, room;
 
-	head = snprintf(line, sizeof(line), "berth: %s: ", level_names[level]);
+	head = snprintf(line, sizeof(line), "berth: %s%s",
+		level == LOG_SILENT ? "" : level_names[level], level == LOG_SILENT ? "" : ": ");
 	room = sizeof(line) - (size_t)head; /* the NUL's place becomes the newline's */
 	errno = saved;                      /* for %m */
 	body = vsnprintf(line + head, room, fmt, ap);
 	len = (size_t)head + (body < 0 ? 0 : MIN((size_t)body, room - 1));
 	if (body > 0 && (size_t)body >= room)
 		memcpy(line + len - 3, "...", 3);
+	for (size_t i = (size_t)head; i < len; i++)
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			line[i] = '?';
 	line[len++] = '\n';
 	write_all(line, len);
 	errno = saved;
+}
+
+void log_plain(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(LOG_SILENT, fmt, ap);
+	va_end(ap);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

@@ -1,7 +1,7 @@
 /* log.h - what the operator reads on standard error.
  *
- * One line a call, "berth: level: text"; callable from any thread; text from a peer that is
- * printed was looked at when it came (names, in login.c). No call on the path of a READ or WRITE.
+ * One line a call, "berth: level: text", whatever is in the text: control characters become '?'. Callable from any
+ * thread. No call on the path of a READ or WRITE.
  *
  * What a peer can bring about as often as it likes (log in, be refused, leave) is logged with log_often(): each place
  * in the code may say LOG_OFTEN_LINES lines in LOG_OFTEN_S seconds, so that nobody fills a disk from outside. How
@@ -16,6 +16,8 @@ enum log_level { LOG_SILENT = -1, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 extern enum log_level log_level; /* lines above it are dropped; LOG_INFO at start */
 
+/* log_plain - "berth: text": the last words of a program that cannot do what it was asked. */
+void log_plain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)

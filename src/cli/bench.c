@@ -17,6 +17,7 @@
 #include "check.h"
 #include "cli.h"
 #include "client.h"
+#include "log.h"
 #include "outcome.h"
 #include "parse.h"
 #include "pattern.h"
@@ -64,7 +65,7 @@ static const struct { const char *name; bool random; int read_percent; } modes[]
 
 static int usage(const char *why)
 {
-	fprintf(stderr, "berth: bench: %s\n", why);
+	log_plain("bench: %s", why);
 	return EXIT_USAGE;
 }
 
@@ -293,7 +294,7 @@ static int measure(struct bench *b, const struct words *w, struct job *jobs, str
 	int rc = start_jobs(b, jobs, threads);
 
 	if (rc) {
-		fprintf(stderr, "berth: bench: %s\n", strerror(-rc));
+		log_plain("bench: %s", strerror(-rc));
 		return EXIT_RUNTIME;
 	}
 	conduct(b, w, jobs, o);
@@ -303,8 +304,7 @@ static int measure(struct bench *b, const struct words *w, struct job *jobs, str
 	}
 	bad = first_trouble(b, jobs);
 	if (bad) {
-		fprintf(stderr, "berth: bench: %s%s\n", bad->mismatch ? "VERIFY FAILED: " : "",
-			bad->why);
+		log_plain("bench: %s%s", bad->mismatch ? "VERIFY FAILED: " : "", bad->why);
 		return bad->mismatch ? EXIT_RUNTIME : client_exit(bad->error);
 	}
 	if (w->json)
@@ -326,7 +326,7 @@ static void raise_limit(uint64_t n_conns)
 
 static int run(struct bench *b, const struct words *w)
 {
-	char err[256] = "";
+	char err[CLI_WHY] = "";
 	struct job *jobs;
 	struct outcome *o;
 	int rc = look_at_disk(b, err, sizeof(err));
@@ -337,7 +337,7 @@ static int run(struct bench *b, const struct words *w)
 			return usage(err);
 	}
 	if (rc) {
-		fprintf(stderr, "berth: bench: %s\n", err);
+		log_plain("bench: %s", err);
 		return client_exit(rc);
 	}
 	if (getrandom(&b->run, sizeof(b->run), 0) != sizeof(b->run))
@@ -361,7 +361,7 @@ int cmd_bench(int argc, char **argv)
 	struct words w = defaults;
 	const struct arg table[] = TABLE(&w);
 	const char *url, *wrong;
-	char err[256];
+	char err[CLI_WHY];
 	unsigned n;
 	int rc = args_parse(table, argc, argv, &url, 1, &n, err, sizeof(err));
 

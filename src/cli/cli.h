@@ -12,6 +12,8 @@ enum cli_exit { /* the same for every subcommand */
 	EXIT_IN_USE = 7,
 };
 
+enum { CLI_WHY = 4096 + 512 }; /* room for one line: a path, and what is wrong with it */
+
 /* Each gets its own name in argv[0] and its arguments behind it, and returns an exit code. */
 int cmd_serve(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

@@ -12,6 +12,7 @@
 #include "check.h"
 #include "cli.h"
 #include "output.h"
+#include "why.h"
 
 enum { EVERY_NS = 200000000 };
 
@@ -23,6 +24,7 @@ int client_exit(int error)
 		{-ENOENT, EXIT_NOT_FOUND},         {-ENOTDIR, EXIT_NOT_FOUND},          {-ENXIO, EXIT_NOT_FOUND},
 		{-EACCES, EXIT_DENIED},            {-EPERM, EXIT_DENIED},            {-EROFS, EXIT_DENIED},
 		{-EBUSY, EXIT_IN_USE},             {-ETXTBSY, EXIT_IN_USE},          {-EINVAL, EXIT_USAGE},
+		{-EUCLEAN, EXIT_CONFIG},           {-EISDIR, EXIT_CONFIG},
 	};
 	/* clang-format on */
 
@@ -51,10 +53,11 @@ static int take_secrets(const char *path, struct berth_url *u, char *err, size_t
 {
 	const struct chap_user *user;
 	struct chap_db db;
-	int rc = chap_db_load(&db, path, err, err_len);
+	char why[CLI_WHY];
+	int rc = chap_db_load(&db, path, why, sizeof(why));
 
 	if (rc)
-		return rc;
+		return why_not(err, err_len, rc, "--chap-file %s", why);
 	user = user_of(&db, u->user);
 	if (user) {
 		snprintf(u->user, sizeof(u->user), "%s", user->name);
@@ -65,10 +68,9 @@ static int take_secrets(const char *path, struct berth_url *u, char *err, size_t
 				db.self.secret);
 		}
 	} else {
-		snprintf(err, err_len, "%s: %s%s", path,
+		rc = why_not(err, err_len, -EINVAL, "--chap-file %s: %s%s", path,
 			*u->user ? "has no line for " : "has several users, and the URL names none",
 			u->user);
-		rc = -EINVAL;
 	}
 	chap_db_deinit(&db);
 	return rc;

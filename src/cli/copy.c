@@ -20,6 +20,7 @@
 #include "cli.h"
 #include "client.h"
 #include "end.h"
+#include "log.h"
 #include "parse.h"
 
 enum { PIECE = 1 << 20, DEPTH_MAX = END_DEPTH };
@@ -48,7 +49,7 @@ struct copying {
 	unsigned n_busy;
 	int error;
 	bool differs;
-	char why[CLIENT_LABEL + 200];
+	char why[CLI_WHY];
 	struct progress progress;
 	uint64_t begin_ns;
 };
@@ -358,9 +359,9 @@ static void tell_of_losses(const struct end *e, bool verified)
 		return;
 	berth_info(e->s, &info);
 	if (info.n_reconnects && !verified)
-		fprintf(stderr,
-			"berth: warning: %s: the connection was lost %u times; what the target had not made durable "
-			"before may be missing (--verify would tell)\n",
+		log_warn(
+			"%s: the connection was lost %u times; what the target had not made durable "
+			"before may be missing (--verify would tell)",
 			e->label, info.n_reconnects);
 }
 
@@ -384,9 +385,7 @@ static int copy(struct copying *c)
 	progress_end(&c->progress);
 	tell_of_losses(&c->dst, c->verify);
 	if (c->dst.len > c->len)
-		fprintf(stderr,
-			"berth: info: %s: is longer than the source; the rest was left as it is\n",
-			c->dst.label);
+		log_info("%s: is longer than the source; the rest was left as it is", c->dst.label);
 	printf("%" PRIu64 " bytes: %s written, %s zeros, %.1f s, %s/s%s\n", c->len,
 		client_bytes((double)c->n_data, data), client_bytes((double)c->n_zero, zero), s,
 		client_bytes(s > 0 ? (double)c->len / s : 0, rate), c->verify ? ", verified" : "");
@@ -414,7 +413,7 @@ static void help(void)
 
 static int usage(const char *why)
 {
-	fprintf(stderr, "berth: copy: %s\n", why);
+	log_plain("copy: %s", why);
 	return EXIT_USAGE;
 }
 
@@ -451,8 +450,8 @@ static int run(struct copying *c, const char *src, const char *dst)
 		free(c->slots[i].copy);
 	}
 	if (rc)
-		fprintf(stderr, "berth: copy: %s%s%s\n", c->differs ? "VERIFY FAILED: " : "",
-			c->why, state_of(c, state, sizeof(state)));
+		log_plain("copy: %s%s%s", c->differs ? "VERIFY FAILED: " : "", c->why,
+			state_of(c, state, sizeof(state)));
 	return c->differs ? EXIT_RUNTIME : client_exit(rc);
 }
 
@@ -460,7 +459,7 @@ int cmd_copy(int argc, char **argv)
 {
 	struct copying *c = calloc(1, sizeof(*c));
 	const char *words[2];
-	char err[256];
+	char err[CLI_WHY];
 	unsigned n = 0;
 	int rc;
 

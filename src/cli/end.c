@@ -13,6 +13,7 @@
 #include "check.h"
 #include "parse.h"
 
+#define NEITHER "neither a file nor a block device"
 enum { FILE_MAX_IO = 16 << 20, HOLE_UNIT = 65536 };
 
 static int refuse(char *err, size_t len, int error, const char *name, const char *why)
@@ -61,9 +62,11 @@ static int open_file(struct end *e, char *err, size_t err_len)
 	uint64_t len = 0;
 
 	if (!strcmp(e->name, "-")) /* so is written what has no length, and cannot be sought in */
-		return refuse(err, err_len, -EINVAL, e->label,
-			"neither a file nor a block device (a file of this name: ./-)");
+		return refuse(
+			err, err_len, -EINVAL, e->label, NEITHER " (a file of this name: ./-)");
 	e->fd = open(e->name, flags, 0666);
+	if (e->fd < 0 && errno == EISDIR)
+		return refuse(err, err_len, -EINVAL, e->label, NEITHER);
 	if (e->fd < 0 || fstat(e->fd, &st) < 0)
 		return refuse(err, err_len, -errno, e->label, NULL);
 	if (S_ISBLK(st.st_mode)) {
@@ -74,7 +77,7 @@ static int open_file(struct end *e, char *err, size_t err_len)
 		return 0;
 	}
 	if (!S_ISREG(st.st_mode))
-		return refuse(err, err_len, -EINVAL, e->label, "neither a file nor a block device");
+		return refuse(err, err_len, -EINVAL, e->label, NEITHER);
 	e->len = (uint64_t)st.st_size;
 	return 0;
 }

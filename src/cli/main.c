@@ -5,6 +5,7 @@
 #include <string.h>
 #include "args.h"
 #include "check.h"
+#include "log.h"
 #include "output.h"
 
 struct subcommand {
@@ -47,7 +48,7 @@ static void print_help(FILE *f)
 
 static int no_such(const char *name)
 {
-	fprintf(stderr, "berth: %s: no such subcommand (see berth help)\n", name);
+	log_plain("%s: no such subcommand (see berth help)", name);
 	return EXIT_USAGE;
 }
 
@@ -56,12 +57,12 @@ int cmd_help(int argc, char **argv)
 	static const struct arg none[] = {{NULL}};
 	const struct subcommand *s;
 	const char *name;
-	char err[256];
+	char err[CLI_WHY];
 	unsigned n = 0;
 	int rc = args_parse(none, argc, argv, &name, 1, &n, err, sizeof(err));
 
 	if (rc < 0) {
-		fprintf(stderr, "berth: help: %s\n", err);
+		log_plain("help: %s", err);
 		return EXIT_USAGE;
 	}
 	s = n ? find_subcommand(name) : NULL;

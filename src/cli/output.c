@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "cli.h"
+#include "log.h"
 
 void output_hold(void)
 {
@@ -36,6 +37,6 @@ int output_end(int code)
 
 	if (!rc)
 		return code;
-	fprintf(stderr, "berth: standard output: %s\n", strerror(-rc));
+	log_plain("standard output: %s", strerror(-rc));
 	return code == EXIT_OK ? EXIT_RUNTIME : code;
 }

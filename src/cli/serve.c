@@ -25,6 +25,7 @@
 #include "output.h"
 #include "parse.h"
 #include "server.h"
+#include "why.h"
 
 enum { STOP_MS = 4000 }; /* of the five seconds that a stop may take; the rest is for closing */
 
@@ -41,7 +42,7 @@ static int exit_of(int error)
 {
 	/* clang-format off */
 	static const struct { int error, code; } rows[] = {
-		{-EINVAL, EXIT_CONFIG},     {-EISDIR, EXIT_CONFIG},
+		{-EINVAL, EXIT_CONFIG},    {-EISDIR, EXIT_CONFIG},     {-EUCLEAN, EXIT_CONFIG},
 		{-ENOENT, EXIT_NOT_FOUND}, {-ENOTDIR, EXIT_NOT_FOUND}, {-ENXIO, EXIT_NOT_FOUND},
 		{-EACCES, EXIT_DENIED},    {-EPERM, EXIT_DENIED},      {-EROFS, EXIT_DENIED},
 		{-EBUSY, EXIT_IN_USE},     {-EADDRINUSE, EXIT_IN_USE}, {-EAGAIN, EXIT_IN_USE},
@@ -258,7 +259,7 @@ static int run(const struct config *c, const sigset_t *set)
 {
 	struct server *s = NULL;
 	struct stat stored = {0};
-	char err[512] = "";
+	char err[CLI_WHY] = "";
 	bool ours;
 	int r, told;
 
@@ -266,7 +267,7 @@ static int run(const struct config *c, const sigset_t *set)
 		(void)fstat(c->memory_fd, &stored);
 	r = server_new(&s, c, err, sizeof(err));
 	if (r < 0) {
-		fprintf(stderr, "berth: %s\n", *err ? err : strerror(-r));
+		log_plain("%s", *err ? err : strerror(-r));
 		return exit_of(r);
 	}
 	give_memory(s);
@@ -289,17 +290,33 @@ static int run(const struct config *c, const sigset_t *set)
 	return r < 0 ? EXIT_RUNTIME : EXIT_OK;
 }
 
+static int load_secrets(struct config *c, char *err, size_t err_len)
+{
+	char why[CLI_WHY];
+	int r;
+
+	if (!c->chap_file)
+		return 0;
+	r = chap_db_load(&c->chap, c->chap_file, why, sizeof(why));
+	if (r < 0)
+		return why_not(err, err_len, r, "--chap-file %s", why);
+	c->offer.chap = &c->chap;
+	return 0;
+}
+
 static int serve(struct config *c)
 {
-	char err[256] = "";
+	char err[CLI_WHY] = "";
 	sigset_t set;
 	int r;
 
 	if (c->verbose)
 		log_level = LOG_DEBUG;
-	r = identity_fill(c, err, sizeof(err));
+	r = load_secrets(c, err, sizeof(err));
+	if (!r)
+		r = identity_fill(c, err, sizeof(err));
 	if (r < 0) {
-		fprintf(stderr, "berth: %s\n", err);
+		log_plain("%s", err);
 		return exit_of(r);
 	}
 	warn_of_strangers(c);
@@ -313,7 +330,7 @@ static int serve(struct config *c)
 int cmd_serve(int argc, char **argv)
 {
 	struct config c;
-	char err[512] = "";
+	char err[CLI_WHY] = "";
 	int r = options_parse(&c, argc - 1, argv + 1, err, sizeof(err));
 
 	switch (r) {
@@ -328,11 +345,11 @@ int cmd_serve(int argc, char **argv)
 		r = cmd_version(1, argv);
 		break;
 	case -EINVAL:
-		fprintf(stderr, "berth: %s\n", err);
+		log_plain("%s", err);
 		r = EXIT_USAGE;
 		break;
 	default:
-		fprintf(stderr, "berth: %s\n", strerror(-r));
+		log_plain("%s", strerror(-r));
 		r = EXIT_RUNTIME;
 		break;
 	}

@@ -3,11 +3,12 @@
 
 #include <stdio.h>
 #include "args.h"
+#include "log.h"
 
 int cmd_version(int argc, char **argv)
 {
 	static const struct arg none[] = {{NULL}};
-	char err[256];
+	char err[CLI_WHY];
 	unsigned n;
 
 	switch (args_parse(none, argc, argv, NULL, 0, &n, err, sizeof(err))) {
@@ -19,7 +20,7 @@ int cmd_version(int argc, char **argv)
 		args_help(none, stdout);
 		return EXIT_OK;
 	default:
-		fprintf(stderr, "berth: version: %s\n", err);
+		log_plain("version: %s", err);
 		return EXIT_USAGE;
 	}
 }

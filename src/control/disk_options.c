@@ -64,7 +64,7 @@ static int disk_mode(struct parser *p, struct config_disk *d, const char *value)
 	else if (!strcmp(value, "write-through"))
 		d->mode = MODE_THROUGH;
 	else
-		return option_refuse(p, "mode must be write-back or write-through");
+		return option_refuse(p, "must be write-back or write-through");
 	return 0;
 }
 
@@ -77,16 +77,14 @@ static int disk_removable(struct parser *p, struct config_disk *d, const char *v
 static int add_fault(
 	struct parser *p, struct config_disk *d, enum fault_kind kind, const char *value)
 {
-	static const char *const names[] = {
-		[FAULT_ERROR] = "error", [FAULT_DELAY] = "delay", [FAULT_POWER] = "power"};
 	struct fault f;
 	char why[160];
 
 	if (fault_parse(&f, kind, value, why, sizeof(why)) < 0)
-		return option_refuse(p, "%s=%s: %s", names[kind], value, why);
+		return option_refuse(p, "%s", why);
 	for (unsigned i = 0; kind == FAULT_POWER && i < d->n_faults; i++)
 		if (d->faults[i].kind == FAULT_POWER)
-			return option_refuse(p, "power= was given twice");
+			return option_refuse(p, "was given twice");
 	return config_add_fault(d, &f);
 }
 
@@ -151,6 +149,7 @@ static int set_disk_option(struct parser *p, struct config_disk *d, char *word)
 {
 	char *value = strchr(word, '=');
 	const struct disk_option *o;
+	int r;
 
 	if (value)
 		*value++ = '\0';
@@ -164,7 +163,11 @@ static int set_disk_option(struct parser *p, struct config_disk *d, char *word)
 		return option_refuse(p, "%s needs a value", word);
 	if (!o->takes && value)
 		return option_refuse(p, "%s takes no value", word);
-	return o->set(p, d, value);
+	p->option = word;
+	p->value = value;
+	r = o->set(p, d, value);
+	p->option = NULL;
+	return r;
 }
 
 static int set_disk_words(struct parser *p, struct config_disk *d, bool ram, char *rest)

@@ -15,9 +15,10 @@ struct parser {
 	char *err;
 	size_t err_len;
 	const char *where; /* the argument under way, as it is named in messages */
+	const char *option, *value; /* of a disk, under way; NULL: none, or no value */
 };
 
-/* option_refuse - one line, "WHERE: text", into p->err; -EINVAL. */
+/* option_refuse - one line, "WHERE: text" or "WHERE: OPTION=VALUE: text", into p->err; -EINVAL. */
 int option_refuse(struct parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int option_text(char **textp, const char *value); /* a copy instead of what was there; -ENOMEM */
 int option_size(struct parser *p, const char *value, uint64_t *bytesp);

@@ -9,8 +9,7 @@
 #include "option.h"
 #include "parse.h"
 
-/* A row of the table. set() gets the value, NULL where takes is NULL. */
-/* One row of either table. set() gets the value, NULL where takes is NULL. */
+/* One row of the table. set() gets the value, NULL where takes is NULL. */
 struct option {
 	const char *name;
 	const char *takes; /* NULL: nothing */
@@ -22,7 +21,9 @@ struct option {
 int option_refuse(struct parser *p, const char *fmt, ...)
 {
 	va_list ap;
-	int n = snprintf(p->err, p->err_len, "%s: ", p->where);
+	int n = snprintf(p->err, p->err_len, "%s: %s%s%s%s", p->where, p->option ? p->option : "",
+		p->option && p->value ? "=" : "", p->option && p->value ? p->value : "",
+		p->option ? ": " : "");
 
 	if (n < 0 || (size_t)n >= p->err_len)
 		return -EINVAL;
@@ -204,14 +205,8 @@ static int on_param(struct parser *p, const char *value)
 
 static int on_chap_file(struct parser *p, const char *value)
 {
-	char why[200];
-
-	if (p->c->offer.chap)
-		return option_refuse(p, "was given twice");
-	if (chap_db_load(&p->c->chap, value, why, sizeof(why)) < 0)
-		return option_refuse(p, "%s", why);
-	p->c->offer.chap = &p->c->chap;
-	return 0;
+	return p->c->chap_file ? option_refuse(p, "was given twice")
+			       : option_text(&p->c->chap_file, value);
 }
 
 static int on_open_discovery(struct parser *p, const char *value)

@@ -196,10 +196,10 @@ static void refusals(void **state)
 	REFUSES("--ram=", "--ram=: needs SIZE[,option...]");
 	REFUSES("--ram 0", "--ram 0: a disk of no size");
 	REFUSES("--ram ,ro", "--ram ,ro: needs a size");
-	REFUSES("--ram 1G,size=2G", "--ram 1G,size=2G: --ram has its size in front");
+	REFUSES("--ram 1G,size=2G", "--ram 1G,size=2G: size=2G: --ram has its size in front");
 	REFUSES("--ram 99999999P", "--ram 99999999P: not a size (try 512M, 1G)");
 	REFUSES(",ro", ",ro: needs a file name");
-	REFUSES("x,block=513", "x,block=513: must be 512 or 4096");
+	REFUSES("x,block=513", "x,block=513: block=513: must be 512 or 4096");
 	REFUSES("x,block=4096,physical=512", "x,block=4096,physical=512: physical=512 is less than block=4096");
 	REFUSES("x,size=1000", "x,size=1000: the size, 1000 bytes, is not a multiple of the block size (512)");
 	REFUSES("x,size=", "x,size=: size needs a value");
@@ -209,8 +209,12 @@ static void refusals(void **state)
 		"removable, error=, delay=, power=; a comma in a file name is written \\,)");
 	REFUSES("x,error=erase", "x,error=erase: error=erase: 'erase' is no operation (read, write, unmap, flush, any, "
 		"joined by +)");
-	REFUSES("x,power=tear,power=tear", "x,power=tear,power=tear: power= was given twice");
-	REFUSES("x,uuid=123", "x,uuid=123: not a UUID (32 hexadecimal digits, 8-4-4-4-12)");
+	REFUSES("x,power=tear,power=tear", "x,power=tear,power=tear: power=tear: was given twice");
+	REFUSES("x,uuid=123", "x,uuid=123: uuid=123: not a UUID (32 hexadecimal digits, 8-4-4-4-12)");
+	REFUSES("x,size=12x", "x,size=12x: size=12x: not a size (try 512M, 1G)");
+	REFUSES("x,size=0,ro", "x,size=0,ro: size=0: a disk of no size");
+	REFUSES("--ram 1M,ro,physical=1K,removable", "--ram 1M,ro,physical=1K,removable: physical=1K: must be 512 or 4096");
+	REFUSES("x --chap-file a --chap-file b", "--chap-file b: was given twice");
 	REFUSES("x x", "x: given twice");
 	REFUSES("--target Iqn|x x", "--target Iqn x: not an iSCSI name (iqn.2026-11.com.example:name, lower case)");
 	REFUSES("x --target iqn.2026-11.com.example:b", "--target iqn.2026-11.com.example:b: no disk follows it");
@@ -225,7 +229,7 @@ static void refusals(void **state)
 	REFUSES("--spin -1 x", "--spin -1: must be a number from 0 to 1000000");
 	REFUSES("--cache 1M x", "--cache 1M: must be at least 32M");
 	REFUSES("--dirty-limit 1K x", "--dirty-limit 1K: must be at least 1M");
-	REFUSES("x,mode=slow", "x,mode=slow: mode must be write-back or write-through");
+	REFUSES("x,mode=slow", "x,mode=slow: mode=slow: must be write-back or write-through");
 	REFUSES("--ram 1M,mode=write-back", "--ram 1M,mode=write-back: mode= is for files and devices");
 	REFUSES("--verbose=yes x", "--verbose=yes: takes no value");
 	REFUSES("--nonsense x", "--nonsense: no such option (see berth serve --help)");

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include "dir.h"
 #include "log.h"
 #include "why.h"
 
@@ -44,15 +45,13 @@ int rundir_find(struct rundir *d, const char *given, char *err, size_t err_len)
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
 	char own[40];
+	int rc;
 
 	snprintf(own, sizeof(own), "berth-%u", (unsigned)geteuid());
 	if (given) {
-		if (mkdir(given, 0700) < 0 && errno != EEXIST)
-			return why_not(
-				err, err_len, -errno, "--run-dir %s: %s", given, strerror(errno));
-		if (access(given, W_OK | X_OK) < 0)
-			return why_not(
-				err, err_len, -errno, "--run-dir %s: %s", given, strerror(errno));
+		rc = dir_take(given);
+		if (rc)
+			return why_not(err, err_len, rc, "--run-dir %s: %s", given, strerror(-rc));
 		if (try_dir(d, false, given, ""))
 			return 0;
 	} else if (try_dir(d, false, "/run", "berth") ||

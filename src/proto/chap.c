@@ -326,6 +326,8 @@ static int add_user(struct chap_db *db, const char *name, const char *secret, bo
 	return 0;
 }
 
+static const char no_memory[] = "no memory";
+
 /* take_line - 0, or a reason. */
 static const char *take_line(struct chap_db *db, char *line)
 {
@@ -344,7 +346,7 @@ static const char *take_line(struct chap_db *db, char *line)
 		return "more than NAME and SECRET (quote what contains blanks)";
 	if (!self && find_user(db, name))
 		return "this name came before";
-	return add_user(db, name + self, secret, self) ? "no memory" : NULL;
+	return add_user(db, name + self, secret, self) ? no_memory : NULL;
 }
 
 /* same_secret - one secret for both directions would let an initiator reflect a challenge (12.1.3). */
@@ -363,23 +365,27 @@ static int load(struct chap_db *db, FILE *f, const char *path, char *err, size_t
 	size_t room = 0;
 	unsigned n = 0;
 	const char *why = NULL;
+	int error;
 
 	while (!why && getline(&line, &room, f) >= 0) {
 		n++;
 		why = take_line(db, line);
 	}
+	error = why || feof(f) ? 0 : -errno;
 	if (line)
 		OPENSSL_cleanse(line, room);
 	free(line);
 	if (why)
 		snprintf(err, err_len, "%s:%u: %s", path, n, why);
+	else if (error)
+		snprintf(err, err_len, "%s: %s", path, strerror(-error));
 	else if (!db->n_users)
 		snprintf(err, err_len, "%s: names nobody who may log in", path);
 	else if (same_secret(db))
 		snprintf(err, err_len, "%s: the target's own secret is also an initiator's", path);
 	else
 		return 0;
-	return -EINVAL;
+	return error ? error : why == no_memory ? -ENOMEM : -EUCLEAN;
 }
 
 int chap_db_load(struct chap_db *db, const char *path, char *err, size_t err_len)

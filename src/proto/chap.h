@@ -37,7 +37,7 @@ struct chap_db {
  *     NAME SECRET           an initiator that may log in
  *     =NAME SECRET          what the target answers to an initiator's challenge
  * Words are separated by blanks; "in double quotes" where they contain blanks or begin with '=' or '#'. 0, or -errno
- * with one line in err. The file must not be readable by everybody. */
+ * with one line in err; -EUCLEAN: what the file holds is no such list. It must not be readable by everybody. */
 int chap_db_load(struct chap_db *db, const char *path, char *err, size_t err_len);
 void chap_db_deinit(struct chap_db *db); /* safe to call twice */
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <errno.h>
 #include "chap.h"
 #include "check.h"
 
@@ -263,9 +264,11 @@ static void the_file(void **state)
 	chap_db_deinit(&db);
 	chap_db_deinit(&db);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_int_equal(load_text(&db, bad[i], 0600, err), -22);
-	assert_int_equal(load_text(&db, "a b\n", 0644, err), -13);
+		assert_int_equal(load_text(&db, bad[i], 0600, err), -EUCLEAN);
+	assert_int_equal(load_text(&db, "a b\n", 0644, err), -EACCES);
 	assert_non_null(strstr(err, "everybody"));
+	assert_int_equal(chap_db_load(&db, ".", err, sizeof(err)), -EISDIR);
+	assert_non_null(strstr(err, "Is a directory"));
 }
 
 int main(void)

@@ -65,6 +65,7 @@ void config_deinit(struct config *c)
 	free(c->trace);
 	free(c->state_dir);
 	free(c->run_dir);
+	free(c->chap_file);
 	chap_db_deinit(&c->chap);
 	memset(c, 0, sizeof(*c));
 }

@@ -50,6 +50,7 @@ struct config {
 	bool discard_dirty, adopt_anyway;
 	int memory_fd;         /* a buffer memory that the service manager has kept; -1: none */
 	char *trace, *state_dir, *run_dir;
+	char *chap_file;       /* NULL: there is no list of users; read into chap by whoever runs the server */
 	struct param_offer offer;  /* offer.chap points at chap when there is a list of users */
 	struct chap_db chap;
 	bool verbose;          /* -v: log_level LOG_DEBUG, set by whoever runs the server */

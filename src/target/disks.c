@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "backend.h"
+#include "dir.h"
 #include "log.h"
 #include "parse.h"
 #include "patience.h"
@@ -116,9 +116,8 @@ static int open_store(const struct config *c, const struct config_disk *disk, st
 
 	if (!c->state_dir && (!disk->path || access(dir, W_OK) < 0))
 		return 0;
-	if (c->state_dir &&
-		((mkdir(dir, 0700) < 0 && errno != EEXIST) || access(dir, W_OK | X_OK) < 0)) {
-		rc = -errno;
+	rc = c->state_dir ? dir_take(dir) : 0;
+	if (rc) {
 		snprintf(err, err_len, "--state-dir %s: %s", dir, strerror(-rc));
 		return rc;
 	}

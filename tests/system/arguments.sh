@@ -6,6 +6,12 @@ truncate -s 1M there.img
 truncate -s 1000 odd.img
 : >empty.img
 mkdir folder
+printf 'me secret\nyou\n' >wrong
+printf 'me one\nyou two\n' >many
+echo "me secret" >open
+chmod 600 wrong many
+chmod 644 open
+URL=iscsi://127.0.0.1:1/iqn.2026-11.io.berth:nobody/0
 
 # code | arguments | words of the one line on standard error
 TABLE='
@@ -13,7 +19,7 @@ TABLE='
 2 | serve --ram                                    | --ram: needs SIZE
 2 | serve --ram 12x                                | --ram 12x: not a size (try 512M, 1G)
 2 | serve --ram 1000                               | not a multiple of the block size
-2 | serve there.img,block=1024                     | there.img,block=1024: must be 512 or 4096
+2 | serve there.img,block=1024                     | there.img,block=1024: block=1024: must be 512 or 4096
 2 | serve there.img,colour=red                     | colour
 2 | serve there.img there.img                      | there.img: given twice
 2 | serve --listen 3260 there.img                  | --listen 3260: not ADDR:PORT
@@ -43,6 +49,20 @@ TABLE='
 2 | bench --bs 100 url                             | --bs 100: not a size of 512 bytes to 16M
 6 | serve --listen 127.0.0.1:0 odd.img             | odd.img: its size, 1000 bytes, is no multiple of block=512
 6 | serve --listen 127.0.0.1:0 empty.img           | empty.img: is empty
+6 | serve --listen 127.0.0.1:0 there.img,block=4096 odd.img,block=4096 | odd.img: its size, 1000 bytes, is no multiple of block=4096
+2 | serve there.img,physical=1K                    | there.img,physical=1K: physical=1K: must be 512 or 4096
+2 | serve there.img,size=12x                       | there.img,size=12x: size=12x: not a size
+4 | serve --ram 1M --chap-file nowhere             | berth: --chap-file nowhere: No such file or directory
+6 | serve --ram 1M --chap-file folder              | berth: --chap-file folder: Is a directory
+6 | serve --ram 1M --chap-file wrong               | berth: --chap-file wrong:2: not NAME SECRET
+5 | serve --ram 1M --chap-file open                | berth: --chap-file open: everybody may read
+4 | bench URL --chap-file nowhere                  | berth: bench: --chap-file nowhere: No such file or directory
+6 | bench URL --chap-file folder                   | berth: bench: --chap-file folder: Is a directory
+6 | copy URL x --chap-file wrong                   | berth: copy: --chap-file wrong:2: not NAME SECRET
+2 | bench URL --chap-file many                     | berth: bench: --chap-file many: has several users
+4 | serve --ram 1M --state-dir there.img           | berth: --state-dir there.img: Not a directory
+4 | serve there.img --run-dir odd.img              | berth: --run-dir odd.img: Not a directory
+4 | serve there.img --trace nowhere/deeper         | berth: --trace nowhere/deeper: No such file or directory
 4 | serve --ram 1M --state-dir nowhere/deeper      | --state-dir nowhere/deeper: No such file or directory
 6 | serve --listen 127.0.0.1:0 folder              | folder
 6 | serve --listen 127.0.0.1:0 there.img,size=2M   | there.img: is there and has 1M, not size=2M
@@ -98,6 +118,16 @@ counters_are_told() {
 	stop one
 }
 
+# Control characters of a name, and a name that fills the line.
+one_line() {
+	local long
+	long=$(printf 'x%.0s' {1..3000})
+	refuses 4 "two?lines: No such file or directory" serve --ram 1M --chap-file $'two\nlines'
+	refuses 4 $'\xff\xfe: No such file or directory' serve --listen 127.0.0.1:0 $'\xff\xfe'
+	refuses 1 ": File name too long" serve --listen 127.0.0.1:0 "$long"
+	refuses 1 ": File name too long" bench "$URL" --chap-file "$long"
+}
+
 port_in_use() {
 	start one --ram 1M
 	local address
@@ -106,10 +136,10 @@ port_in_use() {
 	stop one
 }
 
-plan $(($(grep -c '|' <<<"$TABLE") + 5))
+plan $(($(grep -c '|' <<<"$TABLE") + 6))
 while IFS='|' read -r code args words; do
 	[ -n "$args" ] || continue
-	args=$(echo $args)
+	args=$(echo ${args//URL/$URL})
 	words=$(sed 's/^ *//' <<<"$words")
 	# shellcheck disable=SC2086
 	it "berth $args" refuses $code "$words" $args
@@ -118,5 +148,6 @@ it "no arguments: the help, exit code 2" no_arguments
 it "help and version" help_and_version
 it "the manual page and --help name the same options" manual_is_true
 it "the manual page tells every counter" counters_are_told
+it "one line, whatever the name" one_line
 it "an address in use, exit code 7" port_in_use
 the_end

@@ -255,7 +255,7 @@ static int stop(struct server *s, const sigset_t *set)
 	return left ? -EINTR : r;
 }
 
-static int run(const struct config *c, const sigset_t *set)
+static int run(struct config *c, const sigset_t *set)
 {
 	struct server *s = NULL;
 	struct stat stored = {0};
@@ -267,6 +267,7 @@ static int run(const struct config *c, const sigset_t *set)
 		(void)fstat(c->memory_fd, &stored);
 	r = server_new(&s, c, err, sizeof(err));
 	if (r < 0) {
+		identity_undo(c);
 		log_plain("%s", *err ? err : strerror(-r));
 		return exit_of(r);
 	}
@@ -313,9 +314,12 @@ static int serve(struct config *c)
 	if (c->verbose)
 		log_level = LOG_DEBUG;
 	r = load_secrets(c, err, sizeof(err));
-	if (!r)
+	if (!r) {
+		block_signals(&set); /* whatever is made from here on is also removed */
 		r = identity_fill(c, err, sizeof(err));
+	}
 	if (r < 0) {
+		identity_undo(c);
 		log_plain("%s", err);
 		return exit_of(r);
 	}
@@ -323,7 +327,6 @@ static int serve(struct config *c)
 	warn_of_nothing(c);
 	c->memory_fd = take_memory();
 	take_descriptors();
-	block_signals(&set);
 	return run(c, &set);
 }
 

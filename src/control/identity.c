@@ -149,19 +149,49 @@ static bool attribute_write(const char *path, uint8_t uuid[16])
 
 /* create - the sparse image that size= asks for. One that is there is left alone: whether it fits is
  * the backend's question. */
-static int create(const struct config_disk *d)
+static int create(struct config_disk *d)
 {
+	struct stat st;
 	int fd, r = 0;
 
 	fd = open(d->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return errno == EEXIST ? 0 : -errno;
-	if (ftruncate(fd, (off_t)d->size) < 0) {
+	if (ftruncate(fd, (off_t)d->size) < 0 || fstat(fd, &st) < 0) {
 		r = -errno;
 		unlink(d->path);
+	} else {
+		d->made = true;
+		d->made_dev = st.st_dev;
+		d->made_ino = st.st_ino;
 	}
 	close(fd);
 	return r;
+}
+
+/* is_untouched - the file that was made, in nobody's hands and without data. The lock is that of backend/file.c. */
+static bool is_untouched(const struct config_disk *d, int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_dev == d->made_dev && st.st_ino == d->made_ino &&
+	       fcntl(fd, F_OFD_SETLK, &lock) == 0 && lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
+}
+
+void identity_undo(struct config *c)
+{
+	for (unsigned i = 0; i < c->n_disks; i++) {
+		struct config_disk *d = &c->disks[i];
+		int fd = d->made ? open(d->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+
+		if (fd < 0)
+			continue;
+		if (is_untouched(d, fd))
+			unlink(d->path);
+		close(fd);
+		d->made = false;
+	}
 }
 
 static int fill_file(struct config_disk *d)

@@ -26,3 +26,6 @@ int identity_of_path(uint8_t uuid[16], const char *machine, const char *real_pat
 /* identity_fill - every disk that has no UUID gets its own; an image that size= asks for and that is not
  * there is made, so that it can carry its name from the first day. 0, or -errno with one line in err. */
 int identity_fill(struct config *c, char *err, size_t err_len);
+/* identity_undo - the start is refused: images that identity_fill() has made are removed, but for those that somebody has
+ * by now, or has written to. */
+void identity_undo(struct config *c);

@@ -182,6 +182,65 @@ static void size_makes_an_image(void **state)
 	SAME(first, again);
 }
 
+/* undo - after a start that would have made "c"; true: it is there no more. `meanwhile` has its path. */
+static bool undone(void (*meanwhile)(void))
+{
+	struct config c;
+	struct config_disk *d;
+	char err[256];
+
+	config_init(&c);
+	assert_int_equal(config_add_disk(&c, "c", &d), 0);
+	d->path = strdup("c");
+	d->size = 3 << 20;
+	assert_int_equal(identity_fill(&c, err, sizeof(err)), 0);
+	assert_int_equal(access("c", F_OK), 0);
+	if (meanwhile)
+		meanwhile();
+	identity_undo(&c);
+	config_deinit(&c);
+	return access("c", F_OK) < 0;
+}
+
+static void write_to_it(void)
+{
+	int fd = open("c", O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(pwrite(fd, "x", 1, 1 << 20), 1);
+	close(fd);
+}
+
+static int other_fd = -1;
+
+static void have_it(void)
+{
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+
+	other_fd = open("c", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fcntl(other_fd, F_OFD_SETLK, &lock), 0);
+}
+
+static void replace_it(void)
+{
+	make("b");
+	assert_int_equal(rename("b", "c"), 0);
+}
+
+static void a_refused_start_removes_what_it_has_made(void **state)
+{
+	unlink("c");
+	assert_true(undone(NULL));
+	make("c");
+	assert_false(undone(NULL)); /* it was there */
+	unlink("c");
+	assert_false(undone(write_to_it));
+	unlink("c");
+	assert_false(undone(have_it));
+	close(other_fd);
+	unlink("c");
+	assert_false(undone(replace_it));
+}
+
 static void a_spoilt_attribute_is_not_used(void **state)
 {
 	char text[UUID_TEXT], again[UUID_TEXT];
@@ -213,6 +272,7 @@ int main(void)
 		cmocka_unit_test(a_renamed_image_keeps_its_name),
 		cmocka_unit_test(read_only_images_are_not_touched),
 		cmocka_unit_test(size_makes_an_image),
+		cmocka_unit_test(a_refused_start_removes_what_it_has_made),
 		cmocka_unit_test(a_spoilt_attribute_is_not_used),
 		cmocka_unit_test(what_is_not_there)};
 

@@ -28,6 +28,8 @@ struct config_disk {
 	struct fault *faults;  /* how it is to misbehave, the first next to the disk */
 	unsigned n_faults;
 	char *text;            /* as it was given, for messages */
+	bool made;             /* the image was not there before this start (identity.h) .. */
+	uint64_t made_dev, made_ino; /* .. and is this file */
 };
 
 struct config {

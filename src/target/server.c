@@ -1,6 +1,6 @@
 /* server.c - builds the target from its configuration, and answers what its inside asks; stop.c takes it down.
  *
- * Order of building: trace, workers (reactors), arenas, volumes and logical units, listening sockets, threads.
+ * Order of building: workers (reactors), arenas, volumes and logical units, listening sockets, trace, threads.
  * Freed in the opposite order. */
 #include "server_own.h"
 
@@ -213,6 +213,14 @@ static int start_workers(struct server *s, char *err, size_t err_len)
 	return 0;
 }
 
+/* A start that is refused leaves the trace of the one before alone. */
+static int open_trace(const char *path, char *err, size_t err_len)
+{
+	int rc = trace_open(path);
+
+	return rc ? why_not(err, err_len, rc, "--trace %s: %s", path, strerror(-rc)) : 0;
+}
+
 int server_new(struct server **sp, const struct config *c, char *err, size_t err_len)
 {
 	return server_new_in(sp, c, NULL, err, err_len);
@@ -228,11 +236,7 @@ int server_new_in(struct server **sp, const struct config *c, const struct serve
 		return why_not(err, err_len, -ENOMEM, "no memory");
 	s->config = c;
 	s->world = world;
-	if (c->trace)
-		rc = trace_open(c->trace);
-	if (rc)
-		rc = why_not(err, err_len, rc, "--trace %s: %s", c->trace, strerror(-rc));
-	if (!rc && conntab_new(&s->conns))
+	if (conntab_new(&s->conns))
 		rc = why_not(err, err_len, -ENOMEM, "no memory");
 	if (!rc)
 		rc = build_workers(s, err, err_len);
@@ -240,6 +244,8 @@ int server_new_in(struct server **sp, const struct config *c, const struct serve
 		rc = build_nodes(s, err, err_len);
 	if (!rc)
 		rc = portals_open(&s->portals, &s->workers[0], c, err, err_len);
+	if (!rc && c->trace)
+		rc = open_trace(c->trace, err, err_len);
 	if (!rc)
 		rc = start_workers(s, err, err_len);
 	if (rc) {

@@ -6,6 +6,7 @@ truncate -s 1M there.img
 truncate -s 1000 odd.img
 : >empty.img
 mkdir folder
+echo "what was traced before" >old.trace
 printf 'me secret\nyou\n' >wrong
 printf 'me one\nyou two\n' >many
 echo "me secret" >open
@@ -118,6 +119,31 @@ counters_are_told() {
 	stop one
 }
 
+# What a start has made and could not serve goes with it; what was there stays.
+leaves_nothing_new() {
+	local code words
+	start one --ram 1M
+	while IFS='|' read -r code words; do
+		# shellcheck disable=SC2086
+		refuses $code : serve --cache 64M --run-dir "$RUN" --trace old.trace new.img,size=4M there.img $words
+		refused test -e new.img
+		same "$(stat -c %s there.img)" 1048576
+		same "$(cat old.trace)" "what was traced before"
+	done <<-END
+		4|--listen 127.0.0.1:0 not-there.img
+		4|--listen 127.0.0.1:0 nowhere/new.img,size=4M
+		6|--listen 127.0.0.1:0 odd.img
+		1|--listen 127.0.0.1:0 --ram 12T
+		7|--listen $(portal one | cut -c9-)
+		4|--listen 127.0.0.1:0 --state-dir odd.img
+		4|--listen 127.0.0.1:0 --chap-file nowhere
+		2|--listen 127.0.0.1:0 --param Nonsense=1
+		1|--listen 127.0.0.1:0 --cache 100T
+		2|--listen 127.0.0.1:0 new.img
+	END
+	stop one
+}
+
 # Control characters of a name, and a name that fills the line.
 one_line() {
 	local long
@@ -136,7 +162,7 @@ port_in_use() {
 	stop one
 }
 
-plan $(($(grep -c '|' <<<"$TABLE") + 6))
+plan $(($(grep -c '|' <<<"$TABLE") + 7))
 while IFS='|' read -r code args words; do
 	[ -n "$args" ] || continue
 	args=$(echo ${args//URL/$URL})
@@ -148,6 +174,7 @@ it "no arguments: the help, exit code 2" no_arguments
 it "help and version" help_and_version
 it "the manual page and --help name the same options" manual_is_true
 it "the manual page tells every counter" counters_are_told
+it "a start that is refused leaves nothing new" leaves_nothing_new
 it "one line, whatever the name" one_line
 it "an address in use, exit code 7" port_in_use
 the_end

@@ -326,9 +326,7 @@ static int plan(struct copying *c)
 		return c->error;
 	}
 	c->len = c->src.len;
-	rc = end_claim(&c->src, c->why, sizeof(c->why));
-	if (!rc)
-		rc = end_claim(&c->dst, c->why, sizeof(c->why));
+	rc = end_claim(&c->dst, c->why, sizeof(c->why));
 	if (rc) {
 		c->error = rc;
 		return rc;
@@ -436,6 +434,9 @@ static int run(struct copying *c, const char *src, const char *dst)
 	char state[CLIENT_LABEL + 120];
 	int rc = end_open(&c->src, src, false, &c->client, c->why, sizeof(c->why));
 
+	/* Nothing is made before it is known that there is something to copy. */
+	if (!rc)
+		rc = end_claim(&c->src, c->why, sizeof(c->why));
 	if (!rc)
 		rc = end_open(&c->dst, dst, true, &c->client, c->why, sizeof(c->why));
 	if (!rc) {
@@ -443,6 +444,8 @@ static int run(struct copying *c, const char *src, const char *dst)
 		rc = copy(c);
 		progress_end(&c->progress);
 	}
+	if (rc && !c->verifying && end_undo(&c->dst))
+		c->touched = false;
 	end_close(&c->src);
 	end_close(&c->dst);
 	for (uint64_t i = 0; i < c->depth; i++) {

@@ -57,14 +57,18 @@ static int open_url(struct end *e, const struct client_words *w, char *err, size
 static int open_file(struct end *e, char *err, size_t err_len)
 {
 	/* A pipe is told for what it is, not waited for. */
-	int flags = (e->writes ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NONBLOCK;
+	int flags = (e->writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK;
 	struct stat st;
 	uint64_t len = 0;
 
 	if (!strcmp(e->name, "-")) /* so is written what has no length, and cannot be sought in */
 		return refuse(
 			err, err_len, -EINVAL, e->label, NEITHER " (a file of this name: ./-)");
-	e->fd = open(e->name, flags, 0666);
+	e->fd = open(e->name, flags);
+	if (e->fd < 0 && errno == ENOENT && e->writes) {
+		e->fd = open(e->name, flags | O_CREAT | O_EXCL, 0666);
+		e->made = e->fd >= 0;
+	}
 	if (e->fd < 0 && errno == EISDIR)
 		return refuse(err, err_len, -EINVAL, e->label, NEITHER);
 	if (e->fd < 0 || fstat(e->fd, &st) < 0)
@@ -153,6 +157,19 @@ bool end_same(const struct end *a, const struct end *b)
 	if (a->is_device && b->is_device)
 		return s.st_rdev == t.st_rdev;
 	return s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
+bool end_undo(struct end *e)
+{
+	struct stat st, named;
+
+	if (!e->made || lseek(e->fd, 0, SEEK_DATA) >= 0 || errno != ENXIO)
+		return false;
+	if (fstat(e->fd, &st) < 0 || lstat(e->name, &named) < 0 || st.st_dev != named.st_dev ||
+		st.st_ino != named.st_ino)
+		return false;
+	e->made = false;
+	return unlink(e->name) == 0;
 }
 
 void end_close(struct end *e)

@@ -13,6 +13,7 @@ struct end {
 	const char *name;
 	char label[CLIENT_LABEL]; /* the name, without secrets */
 	bool is_url, is_device, writes;
+	bool made;           /* the file was not there before */
 	int fd;
 	struct berth_url url;
 	struct berth_session *s;
@@ -38,6 +39,8 @@ int end_claim(struct end *e, char *err, size_t err_len);
 /* end_prepare - a destination takes on the length: files are emptied and grown, disks must be long enough. */
 int end_prepare(struct end *e, uint64_t len, char *err, size_t err_len);
 bool end_same(const struct end *a, const struct end *b); /* the very same file or disk */
+/* end_undo - after a failure: a destination file that was made, and holds nothing yet, is removed. True: it was. */
+bool end_undo(struct end *e);
 void end_close(struct end *e);                            /* safe to call twice, and on one that is all zero */
 
 uint32_t end_unit(const struct end *e);               /* lengths and offsets are multiples of it */

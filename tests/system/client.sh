@@ -183,6 +183,10 @@ assert d["read"]["requests"] > 0, d' "$DIR/json"
 	stop srv
 }
 
+has_data() {
+	[ -e "$1" ] && [ "$(allocated "$1")" -gt 0 ]
+}
+
 # A copy that stands still says what it has left behind, and leaves nothing under way.
 interrupted_copy() {
 	start srv --ram 64M,delay=read:50ms # a MiB at a time: three seconds
@@ -191,7 +195,7 @@ interrupted_copy() {
 	"$BERTH" copy "$DIR/image" "$(url srv)" >/dev/null
 	env --default-signal=INT "$BERTH" copy "$(url srv)" "$DIR/part" --iodepth 1 >"$DIR/said" 2>&1 &
 	pid=$!
-	eventually test -s "$DIR/part"
+	eventually has_data "$DIR/part"
 	kill -STOP "$(pid_of srv)"
 	kill -INT $pid
 	wait $pid || rc=$?

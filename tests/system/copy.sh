@@ -2,6 +2,7 @@
 # copy.sh - `berth copy` in every direction, with holes; and what it says when it cannot.
 . "$(dirname "$0")/lib.sh"
 cd "$DIR" || exit 1
+mkdir folder
 truncate -s 48M image
 dd if=/dev/urandom of=image bs=1M count=5 seek=3 conv=notrunc status=none
 dd if=/dev/urandom of=image bs=777 count=3 seek=30000 conv=notrunc status=none
@@ -92,10 +93,35 @@ in_use() {
 	truncate -s 48M served
 	start owner served
 	refuses 7 "served: in use by another process" image served
-	refuses 7 "served: in use by another process" served other
+	refuses 7 "served: in use by another process" served new
+	refused test -e new
 	same "$(stat -c %s served)" $((48 << 20))
 	stop owner
 	copy image served --verify
+}
+
+# Whatever ends it before there is anything to keep: what was not there is not there afterwards, what was is.
+leaves_nothing_new() {
+	head -c 8M /dev/urandom >bad.img
+	start bad bad.img,error=read
+	echo old >old
+	refuses 4 "No such file" nowhere new
+	refuses 2 "neither a file nor a block device" . new
+	refuses 3 "Connection refused" iscsi://127.0.0.1:1/iqn.2026-11.x:y/0 new
+	refuses 4 "no such LUN" "$(url srv | sed 's,0$,7,')" new
+	refuses 1 "MEDIUM ERROR" "$(url bad)" new
+	silent_on "$(copy "$(url bad)" new || true)" "holds only a part"
+	refused test -e new
+	refuses 2 "neither a file nor a block device" . old
+	same "$(cat old)" old
+	refuses 4 "nowhere/new: No such file or directory" image nowhere/new
+	refuses 2 "folder: neither a file nor a block device" image folder
+	stop bad
+	start bad bad.img,error=read:lba=8192
+	refuses 1 "(new holds only a part of the copy: " "$(url bad)" new --iodepth 1
+	test -e new
+	rm new
+	stop bad
 }
 
 a_pipe() {
@@ -104,7 +130,7 @@ a_pipe() {
 	refuses 2 "pipe: neither a file nor a block device" image pipe
 }
 
-plan 17
+plan 18
 it "serves two disks" start srv --ram 48M --ram 64M
 it "a file to a disk and back, holes stay holes" to_a_disk_and_back
 it "over old data" over_old_data
@@ -120,6 +146,7 @@ it "a disk that is too small" too_small
 it "no such source" refuses 4 "nowhere: No such file or directory" nowhere "$(url srv)"
 it "an image that is served" in_use
 it "a pipe" a_pipe
+it "a copy that fails leaves nothing new" leaves_nothing_new
 it "onto itself" refuses 2 "is the source itself" image image
 it "a disk onto itself" refuses 2 "is the source itself" "$(url srv)" "$(url srv)"
 it "no such LUN" refuses 4 "the target has no such LUN" image "$(url srv | sed 's,0$,7,')"

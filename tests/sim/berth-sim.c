@@ -53,14 +53,14 @@ static struct game_params now;
 
 static void tell_how_to_repeat(uint64_t seed, unsigned n_steps)
 {
-	fprintf(stderr, "repeat with: berth-sim --seed %llu --steps %u --verbose\n",
+	fprintf(stderr, "berth-sim: repeat with: berth-sim --seed %llu --steps %u --verbose\n",
 		(unsigned long long)seed, n_steps);
 }
 
 static _Noreturn void failed(const char *text)
 {
-	fprintf(stderr, "seed %llu, step %u: %s\n", (unsigned long long)now.seed, game_step(),
-		text);
+	fprintf(stderr, "berth-sim: seed %llu, step %u: %s\n", (unsigned long long)now.seed,
+		game_step(), text);
 	tell_how_to_repeat(now.seed, now.n_steps);
 	exit(1);
 }
@@ -147,8 +147,8 @@ static int job_start(const struct options *o, unsigned number, struct job *j)
 /* job_died - who dies of a signal says nothing of his own. */
 static void job_died(const struct options *o, const struct job *j, int sig)
 {
-	fprintf(stderr, "seed %llu: ended by signal %d (%s)\n", (unsigned long long)*j->at, sig,
-		strsignal(sig));
+	fprintf(stderr, "berth-sim: seed %llu: ended by signal %d (%s)\n",
+		(unsigned long long)*j->at, sig, strsignal(sig));
 	tell_how_to_repeat(*j->at, o->n_steps);
 }
 
@@ -212,6 +212,12 @@ static bool run_jobs(const struct options *o, struct report *sum)
 
 /* --- options --- */
 
+static _Noreturn void refuse(const char *word, const char *why)
+{
+	fprintf(stderr, "berth-sim: %s: %s (see berth-sim --help)\n", word, why);
+	exit(2);
+}
+
 static uint64_t number(const char *option, const char *text, uint64_t max)
 {
 	char *end;
@@ -234,7 +240,8 @@ static void parse(int argc, char **argv, struct options *o)
 		{"each", 1, NULL, 'e'}, {"verbose", 0, NULL, 'v'}, {"help", 0, NULL, 'h'}, {0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "j:vh", longs, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":j:vh", longs, NULL)) != -1) {
 		if (c == 's') {
 			o->from = number("--seed", optarg, UINT64_MAX);
 			o->n_seeds = 1;
@@ -254,14 +261,11 @@ static void parse(int argc, char **argv, struct options *o)
 			fputs(usage, stdout);
 			exit(0);
 		} else {
-			exit(2);
+			refuse(argv[optind - 1], c == ':' ? "needs a value" : "no such option");
 		}
 	}
-	if (optind < argc) {
-		fprintf(stderr, "berth-sim: %s: takes no such argument (try --help)\n",
-			argv[optind]);
-		exit(2);
-	}
+	if (optind < argc)
+		refuse(argv[optind], "one word too many");
 }
 
 int main(int argc, char **argv)

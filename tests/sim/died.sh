@@ -17,8 +17,8 @@ sleep 0.2 # it plays
 kill -KILL "$job"
 wait $sim
 code=$?
-if [ $code = 1 ] && grep -Eqx 'seed [1-9][0-9]*: ended by signal 9 \(Killed\)' "$said" &&
-	grep -Eqx 'repeat with: berth-sim --seed [1-9][0-9]* --steps 5000 --verbose' "$said"; then
+if [ $code = 1 ] && grep -Eqx 'berth-sim: seed [1-9][0-9]*: ended by signal 9 \(Killed\)' "$said" &&
+	grep -Eqx 'berth-sim: repeat with: berth-sim --seed [1-9][0-9]* --steps 5000 --verbose' "$said"; then
 	echo "ok 1 - a job that dies is told of by its seed"
 else
 	echo "not ok 1 - a job that dies is told of by its seed"

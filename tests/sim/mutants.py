@@ -131,7 +131,7 @@ def play(program):
         return "no end"
     if done.returncode == 0:
         return None
-    lines = [line for line in done.stdout.splitlines() if not line.startswith("repeat with")]
+    lines = [line for line in done.stdout.splitlines() if not ": repeat with: " in line]
     return lines[0] if lines else f"exit code {done.returncode}"
 
 

@@ -100,14 +100,19 @@ static void take_descriptors(void)
 	}
 }
 
-/* block_signals - a shell starts background jobs with SIGINT ignored; here it is obeyed all the same. */
+/* block_signals - a shell starts background jobs with SIGINT ignored; here it is obeyed all the same. A SIGHUP that is
+ * ignored stays so (nohup), else it is the end of the terminal. */
 static void block_signals(sigset_t *set)
 {
+	struct sigaction hup;
+
 	signal(SIGINT, SIG_DFL);
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGUSR1);
+	if (!sigaction(SIGHUP, NULL, &hup) && hup.sa_handler != SIG_IGN)
+		sigaddset(set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
@@ -125,7 +130,7 @@ static void serve_until_stopped(struct server *s, const sigset_t *set)
 			fflush(stderr);
 			continue;
 		}
-		log_info("%s: stopping", sig == SIGTERM ? "SIGTERM" : "SIGINT");
+		log_info("SIG%s: stopping", sigabbrev_np(sig));
 		return;
 	}
 }

@@ -72,11 +72,26 @@ ends_under_load() {
 	wait "$pid" || true
 }
 
-plan 6
+ends_with_its_terminal() {
+	start srv --ram 1M
+	kill -HUP "$(pid_of srv)"
+	eventually is_gone srv
+	ended_well srv
+	says "$(cat "$DIR/srv.err")" "SIGHUP: stopping"
+	rm "$DIR/srv.pid"
+	AS="env --ignore-signal=HUP" start srv --ram 1M
+	kill -HUP "$(pid_of srv)"
+	sleep 0.3
+	is_running srv
+	stop srv
+}
+
+plan 7
 it "SIGUSR1 prints counters as 'name{label} value', on standard error only" tells
 it "idle takes no CPU" idles
 it "a silent session takes no CPU" idles_with_a_guest
 it "SIGTERM ends it while idle" stop srv
 it "SIGTERM ends it under load, with exit code 0" ends_under_load TERM
 it "SIGINT does the same" ends_under_load INT
+it "SIGHUP is the end of the terminal, unless it is ignored" ends_with_its_terminal
 the_end

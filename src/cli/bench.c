@@ -21,6 +21,7 @@
 #include "outcome.h"
 #include "parse.h"
 #include "pattern.h"
+#include "why.h"
 
 enum { JOBS_MAX = 256, CONNS_MAX = 65536, MEMORY_MAX_SHIFT = 36 };
 
@@ -79,22 +80,26 @@ static void help(void)
 	args_help(table, stdout);
 }
 
-/* settle - the words as a plan; NULL, or what is wrong with them. */
-static const char *settle(struct bench *b, struct words *w)
+/* settle - the words as a plan. 0, or -EINVAL with one line in err. */
+static int settle(struct bench *b, struct words *w, char *err, size_t len)
 {
 	size_t m = 0;
 
 	while (m < ARRAY_LEN(modes) && strcmp(modes[m].name, w->rw) != 0)
 		m++;
 	if (m == ARRAY_LEN(modes))
-		return "--rw must be read, write, rw, randread, randwrite or randrw";
+		return why_not(err, len, -EINVAL,
+			"--rw %s: must be read, write, rw, randread, randwrite or randrw", w->rw);
 	if (w->bs % 512)
-		return "--bs must be a multiple of 512";
+		return why_not(
+			err, len, -EINVAL, "--bs %s: must be a multiple of 512 bytes", SIZE(w->bs));
 	if (!w->conns)
 		w->conns = w->jobs;
 	w->jobs = w->jobs < w->conns ? w->jobs : w->conns;
 	if ((w->bs * w->depth * w->conns) >> MEMORY_MAX_SHIFT)
-		return "--bs times --iodepth times --connections is more memory than 64 GiB";
+		return why_not(err, len, -EINVAL,
+			"--bs times --iodepth times --connections is %s of memory: must be less than %s",
+			SIZE(w->bs * w->depth * w->conns), SIZE(1ull << MEMORY_MAX_SHIFT));
 	b->random = modes[m].random;
 	b->read_percent =
 		modes[m].read_percent < 0 ? (unsigned)w->mix : (unsigned)modes[m].read_percent;
@@ -113,7 +118,7 @@ static const char *settle(struct bench *b, struct words *w)
 	b->options.header_digest = b->options.data_digest = w->digest;
 	if (w->pdu)
 		b->options.max_recv_data = b->options.max_send_data = (uint32_t)w->pdu;
-	return NULL;
+	return 0;
 }
 
 /* fit - the region onto the disk. 0, or -EINVAL with one line in err. */
@@ -122,34 +127,30 @@ static int fit(struct bench *b, char *err, size_t len)
 	const struct berth_disk *d = &b->disk;
 	uint64_t disk_len = d->n_blocks * d->block_len;
 
-	if (b->bs % d->block_len || b->offset % d->block_len) {
-		snprintf(err, len,
-			"--bs and --offset must be multiples of the disk's block of %u bytes",
-			d->block_len);
-		return -EINVAL;
-	}
-	if (b->bs / d->block_len > d->max_blocks) {
-		snprintf(err, len, "--bs: the disk takes at most %s a request",
-			SIZE((uint64_t)d->max_blocks * d->block_len));
-		return -EINVAL;
-	}
-	if (b->offset >= disk_len || b->size > disk_len - b->offset) {
-		snprintf(err, len, "the region ends beyond the disk's %s", SIZE(disk_len));
-		return -EINVAL;
-	}
+	if (b->bs % d->block_len || b->offset % d->block_len)
+		return why_not(err, len, -EINVAL,
+			"%s %s: must be a multiple of the disk's block of %s",
+			b->bs % d->block_len ? "--bs" : "--offset",
+			SIZE(b->bs % d->block_len ? b->bs : b->offset), SIZE(d->block_len));
+	if (b->bs / d->block_len > d->max_blocks)
+		return why_not(err, len, -EINVAL, "--bs %s: the disk takes at most %s a request",
+			SIZE(b->bs), SIZE((uint64_t)d->max_blocks * d->block_len));
+	if (b->offset >= disk_len)
+		return why_not(err, len, -EINVAL, "--offset %s: the disk ends at %s",
+			SIZE(b->offset), SIZE(disk_len));
+	if (b->size > disk_len - b->offset)
+		return why_not(err, len, -EINVAL, "--size %s: the disk has %s%s", SIZE(b->size),
+			SIZE(disk_len - b->offset), b->offset ? " behind --offset" : "");
 	if (!b->size)
 		b->size = disk_len - b->offset;
 	b->n_units = b->size / b->bs;
-	if (b->n_units < (b->verify ? b->n_conns * b->depth : 1)) {
-		snprintf(err, len, "the region is too small for %s",
+	if (b->n_units < (b->verify ? b->n_conns * b->depth : 1))
+		return why_not(err, len, -EINVAL, "the region of %s is too small for %s",
+			SIZE(b->size),
 			b->verify ? "all requests under way at once, which --verify keeps apart"
 				  : "one request");
-		return -EINVAL;
-	}
-	if (b->read_percent < 100 && d->read_only) {
-		snprintf(err, len, "the disk is read-only");
-		return -EROFS;
-	}
+	if (b->read_percent < 100 && d->read_only)
+		return why_not(err, len, -EROFS, "the disk is read-only");
 	return 0;
 }
 
@@ -326,7 +327,7 @@ static void raise_limit(uint64_t n_conns)
 
 static int run(struct bench *b, const struct words *w)
 {
-	char err[CLI_WHY] = "";
+	char err[CLI_WHY] = "", label[CLIENT_LABEL];
 	struct job *jobs;
 	struct outcome *o;
 	int rc = look_at_disk(b, err, sizeof(err));
@@ -337,7 +338,7 @@ static int run(struct bench *b, const struct words *w)
 			return usage(err);
 	}
 	if (rc) {
-		log_plain("bench: %s", err);
+		log_plain("bench: %s: %s", client_label(&b->url, label), err);
 		return client_exit(rc);
 	}
 	if (getrandom(&b->run, sizeof(b->run), 0) != sizeof(b->run))
@@ -360,7 +361,7 @@ int cmd_bench(int argc, char **argv)
 	static struct bench b;
 	struct words w = defaults;
 	const struct arg table[] = TABLE(&w);
-	const char *url, *wrong;
+	const char *url;
 	char err[CLI_WHY];
 	unsigned n;
 	int rc = args_parse(table, argc, argv, &url, 1, &n, err, sizeof(err));
@@ -377,9 +378,8 @@ int cmd_bench(int argc, char **argv)
 		return usage(err);
 	if (!*b.url.target)
 		return usage("the URL names no target");
-	wrong = settle(&b, &w);
-	if (wrong)
-		return usage(wrong);
+	if (settle(&b, &w, err, sizeof(err)))
+		return usage(err);
 	rc = client_settle(&w.client, &b.url, &b.options, err, sizeof(err));
 	if (rc) {
 		usage(err);

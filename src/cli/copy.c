@@ -113,11 +113,16 @@ static bool more_zeros(struct copying *c, struct slot *s)
 	return true;
 }
 
-static void finish_piece(struct copying *c, struct slot *s)
+static void drop_piece(struct copying *c, struct slot *s)
 {
 	s->step = IDLE;
 	c->n_busy--;
+}
+
+static void finish_piece(struct copying *c, struct slot *s)
+{
 	c->done += s->len;
+	drop_piece(c, s);
 }
 
 static void write_zeros(struct copying *c, struct slot *s)
@@ -200,7 +205,7 @@ static void advance(struct copying *c, struct slot *s)
 		}
 		if (s->io.error) {
 			fail(c, s->step == READING ? &c->src : &c->dst, s->io.error, s->io.why);
-			finish_piece(c, s);
+			drop_piece(c, s);
 			return;
 		}
 		if (s->step == READING) {

@@ -79,13 +79,13 @@ static void bad_urls(void **state)
 
 	URL_BAD("", "iscsi://");
 	URL_BAD("http://h/", "iscsi://");
-	URL_BAD("iscsi://", "host");
-	URL_BAD("iscsi:///iqn.2026-11.x/0", "host");
-	URL_BAD("iscsi://h:0", "host");
-	URL_BAD("iscsi://h:70000", "host");
-	URL_BAD("iscsi://h:12x", "host");
-	URL_BAD("iscsi://[::1", "host");
-	URL_BAD("iscsi://[::1]x", "host");
+	URL_BAD("iscsi://", "HOST");
+	URL_BAD("iscsi:///iqn.2026-11.x/0", "HOST");
+	URL_BAD("iscsi://h:0", "HOST");
+	URL_BAD("iscsi://h:70000", "HOST");
+	URL_BAD("iscsi://h:12x", "HOST");
+	URL_BAD("iscsi://[::1", "HOST");
+	URL_BAD("iscsi://[::1]x", "HOST");
 	URL_BAD("iscsi://h/disk", "target");
 	URL_BAD("iscsi://h/iqn.2026-11.x%zz", "target");
 	URL_BAD("iscsi://h/iqn.2026-11.x/", "LUN");
@@ -96,7 +96,7 @@ static void bad_urls(void **state)
 	memset(longer + strlen(longer), 'a', 500);
 	URL_BAD(longer, "target");
 	memset(longer + strlen("iscsi://"), 'a', 600);
-	URL_BAD(longer, "host");
+	URL_BAD(longer, "HOST");
 }
 
 #define TEXT(r, text)                                                                              \

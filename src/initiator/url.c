@@ -124,7 +124,8 @@ int berth_url_parse(struct berth_url *u, const char *text, char *err, size_t err
 		at = user_end + 1;
 	}
 	if (!portal_split(at, (size_t)(slash - at), u->host, u->port))
-		return refuse(err, err_len, text, "no host[:port] behind iscsi://");
+		return refuse(err, err_len, text,
+			"not HOST[:PORT] behind iscsi:// (ports are 1 to 65535, IPv6 addresses stand in brackets)");
 	if (*slash != '/' || slash + 1 == words)
 		return 0;
 	at = slash + 1;

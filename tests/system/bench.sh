@@ -84,13 +84,15 @@ rate_is_kept() {
 TABLE='
 2 |                                         | no disk is named
 2 | URL another                             | another: one word too many
-2 | URL --rw sideways                       | --rw must be
-2 | URL --bs 1000                           | --bs must be a multiple of 512
+2 | URL --rw sideways                       | --rw sideways: must be read
+2 | URL --bs 1000                           | --bs 1000 bytes: must be a multiple of 512 bytes
 2 | URL --bs 17M                            | --bs 17M: not a size
 2 | URL --iodepth 0                         | --iodepth 0: not a number
-2 | URL --size 1T                           | the region ends beyond the disk
-2 | URL --offset 100                        | must be multiples
-2 | URL --verify --size 8k --iodepth 4      | the region is too small
+2 | URL --size 1T                           | --size 1T: the disk has 64M
+2 | URL --offset 63M --size 2M               | --size 2M: the disk has 1M behind --offset
+2 | URL --offset 1G                          | --offset 1G: the disk ends at 64M
+2 | URL --offset 100                        | --offset 100 bytes: must be a multiple of
+2 | URL --verify --size 8k --iodepth 4      | the region of 8K is too small for all requests
 2 | URL --frobnicate                        | --frobnicate: no such option
 2 | iscsi://127.0.0.1/disk/0                | not the name of an iSCSI target
 2 | PORTAL                                  | the URL names no target

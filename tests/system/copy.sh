@@ -118,7 +118,7 @@ leaves_nothing_new() {
 	refuses 2 "folder: neither a file nor a block device" image folder
 	stop bad
 	start bad bad.img,error=read:lba=8192
-	refuses 1 "(new holds only a part of the copy: " "$(url bad)" new --iodepth 1
+	refuses 1 "(new holds only a part of the copy: 4M of 8M)" "$(url bad)" new --iodepth 1
 	test -e new
 	rm new
 	stop bad

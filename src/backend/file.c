@@ -209,6 +209,9 @@ static int open_first(struct opening *o, int flags)
 
 	if (stat(o->p->path, &st) < 0)
 		return -errno;
+	/* Before it is opened: a pipe would be waited for, and other devices do what they like. */
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return refuse(o, -EINVAL, "is neither a file nor a block device");
 	fd = open_path(o->p, flags | (S_ISBLK(st.st_mode) ? O_EXCL : 0));
 	return fd == -EBUSY ? refuse(o, fd, "in use by another process") : fd;
 }

@@ -317,7 +317,7 @@ static int set_all(struct parser *p, int argc, char **argv)
 		} else if (!only_disks && argv[i][0] == '-' && argv[i][1]) {
 			r = set_option(p, argc, argv, &i);
 		} else {
-			p->where = argv[i];
+			p->where = *argv[i] ? argv[i] : "''";
 			r = option_disk(p, argv[i], false);
 		}
 	}

@@ -6,6 +6,7 @@ truncate -s 1M there.img
 truncate -s 1000 odd.img
 : >empty.img
 mkdir folder
+mkfifo pipe
 echo "what was traced before" >old.trace
 printf 'me secret\nyou\n' >wrong
 printf 'me one\nyou two\n' >many
@@ -65,7 +66,15 @@ TABLE='
 4 | serve there.img --run-dir odd.img              | berth: --run-dir odd.img: Not a directory
 4 | serve there.img --trace nowhere/deeper         | berth: --trace nowhere/deeper: No such file or directory
 4 | serve --ram 1M --state-dir nowhere/deeper      | --state-dir nowhere/deeper: No such file or directory
-6 | serve --listen 127.0.0.1:0 folder              | folder
+6 | serve --listen 127.0.0.1:0 folder              | folder: is neither a file nor a block device
+6 | serve --listen 127.0.0.1:0 pipe,ro             | pipe: is neither a file nor a block device
+6 | serve --listen 127.0.0.1:0 /dev/null           | /dev/null: is neither a file nor a block device
+2 | bench iscsi://127.0.0.1:65536/iqn.2026-11.x:y  | not HOST[:PORT] behind iscsi:// (ports are 1 to 65535
+2 | bench iscsi://::1/iqn.2026-11.x:y              | IPv6 addresses stand in brackets
+2 | bench --rw shuffle URL                         | --rw shuffle: must be read, write
+2 | bench --bs 1000 URL                            | --bs 1000 bytes: must be a multiple of 512 bytes
+2 | bench --bs 16M --iodepth 960 --connections 9 URL | is 135G of memory: must be less than 64G
+3 | bench URL                                      | berth: bench: iscsi://127.0.0.1:1/iqn.2026-11.io.berth:nobody/0: 
 6 | serve --listen 127.0.0.1:0 there.img,size=2M   | there.img: is there and has 1M, not size=2M
 '
 

@@ -3,7 +3,7 @@
  * A slot carries one piece at a time through its steps; the loop takes each as far as it goes
  * without waiting, then sends what has gathered and waits for answers:
  *
- *   copying:    idle -> reading -> (all zeros?) -> writing | zeroing -> idle
+ *   copying:    idle -> reading -> (writing | zeroing), a stretch after the other -> idle
  *   verifying:  idle -> reading -> reading the copy -> compared -> idle
  *
  * Holes of a source, file or thin disk, are not read. Zeros, holes or not, stay holes in a file, and are
@@ -23,7 +23,7 @@
 #include "log.h"
 #include "parse.h"
 
-enum { PIECE = 1 << 20, DEPTH_MAX = END_DEPTH };
+enum { PIECE = 1 << 20, STRETCH = 1 << 16, DEPTH_MAX = END_DEPTH };
 
 enum step { IDLE, READING, READING_COPY, WRITING, ZEROING };
 
@@ -32,7 +32,9 @@ struct slot {
 	bool hole; /* known to be zeros without being read */
 	uint64_t off;
 	uint64_t len;  /* of the source */
-	uint64_t rest; /* zeros behind it that have to be written in full too */
+	uint64_t at;   /* so much of it the destination has */
+	uint64_t part; /* on its way there */
+	bool zero;     /* so are the bytes of the part */
 	uint8_t *buf, *copy;
 	struct slot_io io;
 };
@@ -87,6 +89,7 @@ static bool next_piece(struct copying *c, struct slot *s)
 	if (c->pos >= c->data_to)
 		end_data(&c->src, c->pos, &c->data_from, &c->data_to);
 	s->off = c->pos;
+	s->at = 0;
 	s->hole = c->pos < c->data_from;
 	if (s->hole && !c->verifying)
 		most = MAX(round_down(MIN(end_max_zero(&c->dst), 64ull << 20), c->piece), c->piece);
@@ -96,52 +99,63 @@ static bool next_piece(struct copying *c, struct slot *s)
 }
 
 /* The destination takes whole blocks: behind the end of the source are zeros. */
-static uint32_t padded(const struct copying *c, const struct slot *s)
+static uint64_t padded(const struct copying *c, uint64_t len)
 {
-	return (uint32_t)round_up(s->len, end_unit(&c->dst));
+	return round_up(len, end_unit(&c->dst));
 }
 
-/* more_zeros - of a hole that is being written in full; false: that was the end of it. */
-static bool more_zeros(struct copying *c, struct slot *s)
+/* stretch - the length of what comes next in the piece: zeros, or none of them, as far as the destination makes a
+ * difference between the two. */
+static uint64_t stretch(const struct copying *c, const struct slot *s, bool *zerop)
 {
-	if (!s->rest)
-		return false;
-	c->done += s->len;
-	s->off += s->len;
-	s->len = s->rest;
-	s->rest = 0;
-	return true;
+	const uint8_t *from = s->buf + s->at;
+	uint64_t left = s->len - s->at, n = left;
+
+	if (s->hole) {
+		*zerop = true;
+		return left;
+	}
+	if (end_takes_zeros(&c->dst))
+		n = MIN(left, STRETCH);
+	*zerop = is_zero(from, n);
+	while (n < left && is_zero(from + n, MIN(left - n, STRETCH)) == *zerop)
+		n += MIN(left - n, STRETCH);
+	return n;
 }
 
-static void drop_piece(struct copying *c, struct slot *s)
+static void give_stretch(struct copying *c, struct slot *s)
+{
+	uint64_t off = s->off + s->at;
+	uint8_t *from = s->buf + s->at;
+
+	s->part = stretch(c, s, &s->zero);
+	if (s->zero && end_zero(&c->dst, &s->io, off, padded(c, s->part))) {
+		s->step = ZEROING;
+		return;
+	}
+	if (s->hole) { /* may be longer than the buffer */
+		s->part = MIN(s->part, c->piece);
+		from = memset(s->buf, 0, padded(c, s->part));
+	}
+	s->step = WRITING;
+	end_write(&c->dst, &s->io, off, from, (uint32_t)padded(c, s->part));
+}
+
+static void finish_piece(struct copying *c, struct slot *s)
 {
 	s->step = IDLE;
 	c->n_busy--;
 }
 
-static void finish_piece(struct copying *c, struct slot *s)
+static void stretch_given(struct copying *c, struct slot *s)
 {
-	c->done += s->len;
-	drop_piece(c, s);
-}
-
-static void write_zeros(struct copying *c, struct slot *s)
-{
-	if (s->len > c->piece) { /* a hole may be longer than the buffer */
-		s->rest = s->len - c->piece;
-		s->len = c->piece;
-	}
-	memset(s->buf, 0, padded(c, s));
-	s->step = WRITING;
-	end_write(&c->dst, &s->io, s->off, s->buf, padded(c, s));
-}
-
-static void zero_piece(struct copying *c, struct slot *s)
-{
-	s->step = ZEROING;
-	c->n_zero += s->len;
-	if (!end_zero(&c->dst, &s->io, s->off, round_up(s->len, end_unit(&c->dst))))
-		write_zeros(c, s);
+	*(s->zero ? &c->n_zero : &c->n_data) += s->part;
+	c->done += s->part;
+	s->at += s->part;
+	if (s->at < s->len)
+		give_stretch(c, s);
+	else
+		finish_piece(c, s);
 }
 
 static void compare(struct copying *c, struct slot *s)
@@ -162,10 +176,10 @@ static void begin_piece(struct copying *c, struct slot *s)
 {
 	c->n_busy++;
 	if (s->hole && !c->verifying) {
-		zero_piece(c, s);
+		give_stretch(c, s);
 		return;
 	}
-	memset(s->buf + s->len, 0, padded(c, s) - s->len);
+	memset(s->buf + s->len, 0, padded(c, s->len) - s->len);
 	s->step = READING;
 	if (s->hole)
 		memset(s->buf, 0, s->len);
@@ -177,48 +191,45 @@ static void was_read(struct copying *c, struct slot *s)
 {
 	if (c->verifying) {
 		s->step = READING_COPY;
-		end_read(&c->dst, &s->io, s->off, s->copy, padded(c, s));
-	} else if (is_zero(s->buf, s->len)) {
-		zero_piece(c, s);
+		end_read(&c->dst, &s->io, s->off, s->copy, (uint32_t)padded(c, s->len));
 	} else {
-		c->n_data += s->len;
-		s->step = WRITING;
-		end_write(&c->dst, &s->io, s->off, s->buf, padded(c, s));
+		give_stretch(c, s);
 	}
 }
 
-/* advance - one slot as far as it goes. */
+static void was_read_back(struct copying *c, struct slot *s)
+{
+	compare(c, s);
+	c->done += s->len;
+	finish_piece(c, s);
+}
+
+/* advance - one slot as far as it goes, to the end of a piece at most: from file to file nothing ever waits, and
+ * between two pieces there are progress and signals to see to. */
 static void advance(struct copying *c, struct slot *s)
 {
-	while (!s->io.waiting) {
-		if (s->step == IDLE) {
-			if (!next_piece(c, s))
-				return;
-			begin_piece(c, s);
-			continue;
-		}
+	if (s->io.waiting || (s->step == IDLE && !next_piece(c, s)))
+		return;
+	if (s->step == IDLE)
+		begin_piece(c, s);
+	while (!s->io.waiting && s->step != IDLE) {
 		if (s->step == ZEROING && s->io.error == -EREMOTEIO) {
 			c->dst.no_same =
 				true; /* a thin disk that does not know WRITE SAME after all */
-			write_zeros(c, s);
+			give_stretch(c, s);
 			continue;
 		}
 		if (s->io.error) {
 			fail(c, s->step == READING ? &c->src : &c->dst, s->io.error, s->io.why);
-			drop_piece(c, s);
+			finish_piece(c, s);
 			return;
 		}
-		if (s->step == READING) {
+		if (s->step == READING)
 			was_read(c, s);
-			continue;
-		}
-		if (s->step == WRITING && more_zeros(c, s)) {
-			write_zeros(c, s);
-			continue;
-		}
-		if (s->step == READING_COPY)
-			compare(c, s);
-		finish_piece(c, s);
+		else if (s->step == READING_COPY)
+			was_read_back(c, s);
+		else
+			stretch_given(c, s);
 	}
 }
 
@@ -285,25 +296,34 @@ static void look_for_signals(struct copying *c)
 		fail(c, &c->dst, -EINTR, "interrupted");
 }
 
+/* nothing_to_do - until an answer comes. One may have come while a slot asked for holes: then its own slot has. */
+static bool nothing_to_do(const struct copying *c)
+{
+	bool waiting = false;
+
+	for (uint64_t i = 0; i < c->depth; i++) {
+		const struct slot *s = &c->slots[i];
+
+		if (!s->io.waiting && (s->step != IDLE || c->pos < c->len))
+			return false;
+		waiting |= s->io.waiting;
+	}
+	return waiting;
+}
+
 /* pass - once over all pieces. */
 static int pass(struct copying *c)
 {
-	bool waiting;
-
 	c->pos = c->done = c->data_from = c->data_to = 0;
 	c->begin_ns = clock_ns();
 	do {
-		waiting = false;
-		for (uint64_t i = 0; i < c->depth; i++) {
-			if (!c->slots[i].io.waiting)
-				advance(c, &c->slots[i]);
-			waiting |= c->slots[i].io.waiting;
-		}
+		for (uint64_t i = 0; i < c->depth; i++)
+			advance(c, &c->slots[i]);
 		show(c);
-		if (waiting)
+		if (nothing_to_do(c))
 			wait_for_answers(c);
 		look_for_signals(c);
-	} while (!c->error && (waiting || c->pos < c->len || c->n_busy));
+	} while (!c->error && (c->pos < c->len || c->n_busy));
 	return c->error; /* what is still under way ends with its session, before the buffers do */
 }
 

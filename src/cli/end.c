@@ -278,18 +278,25 @@ void end_write(struct end *e, struct slot_io *io, uint64_t off, const void *buf,
 				    &iov, 1, on_done, io));
 }
 
+bool end_takes_zeros(const struct end *e)
+{
+	return !e->no_same && (!e->is_url || (e->disk.thin && e->disk.block_len <= 4096));
+}
+
 bool end_zero(struct end *e, struct slot_io *io, uint64_t off, uint64_t len)
 {
 	io->error = 0;
+	if (!end_takes_zeros(e))
+		return false;
 	if (!e->is_url && !e->is_device)
 		return true; /* end_prepare() has left nothing but a hole */
-	if (e->is_device)
-		return !fallocate(
-			e->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len);
+	if (e->is_device) {
+		e->no_same = fallocate(e->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				     (off_t)off, (off_t)len) < 0;
+		return !e->no_same;
+	}
 	/* WRITE SAME with UNMAP, not UNMAP: that one is a hint, and may leave what it does not like
 	 * (SBC-3 4.7.3). */
-	if (e->no_same || !e->disk.thin || e->disk.block_len > 4096)
-		return false;
 	started(io,
 		berth_write_same(e->s, off / e->disk.block_len, (uint32_t)(len / e->disk.block_len),
 			NULL, e->disk.block_len, on_done, io));

@@ -49,6 +49,7 @@ uint64_t end_max_zero(const struct end *e);           /* bytes of one end_zero()
 
 void end_read(struct end *e, struct slot_io *io, uint64_t off, void *buf, uint32_t len);
 void end_write(struct end *e, struct slot_io *io, uint64_t off, const void *buf, uint32_t len);
+bool end_takes_zeros(const struct end *e); /* without their bytes, as far as is known */
 /* end_zero - the range reads as zeros afterwards. False: not to be had without writing zeros. */
 bool end_zero(struct end *e, struct slot_io *io, uint64_t off, uint64_t len);
 int end_sync(struct end *e, char *err, size_t err_len);

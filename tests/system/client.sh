@@ -295,7 +295,33 @@ shows_progress() {
 	stop srv
 }
 
-plan 12
+# From file to file nothing ever waits, yet Ctrl-C is heeded. Of five copies, each of most of a second, one at least is met.
+interrupted_between_files() {
+	local pid rc
+	truncate -s 6G "$DIR/image"
+	python3 -c '
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY)
+for at in range(0, 6 << 30, 1 << 20):
+    os.pwrite(fd, b"x", at)' "$DIR/image"
+	for _ in 1 2 3 4 5; do
+		rm -f "$DIR/part"
+		rc=0
+		env --default-signal=INT "$BERTH" copy "$DIR/image" "$DIR/part" >"$DIR/said" 2>&1 &
+		pid=$!
+		eventually test -s "$DIR/part"
+		kill -INT $pid
+		wait $pid || rc=$?
+		cat "$DIR/said"
+		[ $rc = 0 ] || break
+	done
+	same "$rc" 130
+	says "$(cat "$DIR/said")" "interrupted ($DIR/part holds only a part of the copy: "
+	silent_on "$(cat "$DIR/said")" ": 6G of 6G"
+	rm -f "$DIR/image" "$DIR/part"
+}
+
+plan 13
 it "a server that is killed under verified load, twice" survives_kills
 it "without --reconnect that is the end, in one line" gives_up
 it "a server that is killed in the middle of a copy" copy_survives_a_kill
@@ -304,6 +330,7 @@ it "one that falls silent" falls_silent
 it "a byte of the image that somebody else has changed" sees_rot
 it "bench tells what it has when it is interrupted" interrupted_bench
 it "copy says what it leaves when it is interrupted" interrupted_copy
+it "a copy from file to file is interrupted" interrupted_between_files
 it "CHAP, both ways" proves_itself
 if command -v qemu-io >/dev/null; then
 	it "holes of a thin disk are not read" holes_are_not_read

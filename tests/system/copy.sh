@@ -46,6 +46,42 @@ between_files() {
 	at_most "$(allocated other)" $((8 << 10)) "KiB of the copy"
 }
 
+# A file without a hole, three quarters of it zeros, 64 KiB at a time: in the copies they take no room.
+zeros_among_data() {
+	python3 -c '
+import os
+for i in range(256):
+    os.write(1, os.urandom(65536) if i % 4 == 1 else bytes(65536))' >mixed
+	at_least "$(allocated mixed)" $((16 << 10)) "KiB of the source"
+	says "$(copy mixed other --verify)" "4.0 MiB written, 12.0 MiB zeros"
+	cmp mixed other
+	at_most "$(allocated other)" $((5 << 10)) "KiB of the copy"
+	io "$(url srv)" "write -P 0x79 0 16M"
+	local before after
+	says "$(copy mixed "$(url srv)" --verify)" "4.0 MiB written, 12.0 MiB zeros"
+	before=$(value "$(dump srv)" sent_bytes)
+	copy "$(url srv)" back
+	after=$(value "$(dump srv)" sent_bytes)
+	cmp -n $((16 << 20)) mixed back
+	# The rest of the disk may hold what other cases left there, 5 MiB.
+	at_most $((after - before)) $((10 << 20)) "bytes read from a disk of 4 MiB of data"
+}
+
+# A device that somebody uses is refused by the system; one of 20 MiB takes 16, and its rest stays, but not 48.
+onto_a_device() {
+	truncate -s 20M backing
+	io backing "write -P 0x7a 0 20M" >/dev/null
+	copy mixed "$DEVICE" --verify
+	cmp -n $((16 << 20)) mixed "$DEVICE"
+	io backing "read -P 0x7a 16M 4M"
+	at_most "$(allocated backing)" $((9 << 10)) "KiB under the device"
+	refuses 1 "has 20M, and the source 48M" image "$DEVICE"
+	copy "$DEVICE" "$(url srv)" --verify
+	copy "$DEVICE" back --verify
+	cmp "$DEVICE" back
+	same "$(stat -c %s back)" $((20 << 20))
+}
+
 odd_length() {
 	head -c 1000001 image >odd
 	copy odd "$(url srv)" --verify
@@ -130,12 +166,19 @@ a_pipe() {
 	refuses 2 "pipe: neither a file nor a block device" image pipe
 }
 
-plan 18
+plan 20
 it "serves two disks" start srv --ram 48M --ram 64M
 it "a file to a disk and back, holes stay holes" to_a_disk_and_back
 it "over old data" over_old_data
 it "from disk to disk, the rest is left alone" between_disks
 it "from file to file" between_files
+it "zeros among data are holes in the copy" zeros_among_data
+if command -v qemu-io >/dev/null && truncate -s 20M backing && DEVICE=$(losetup --find --show backing 2>/dev/null); then
+	at_end losetup --detach "$DEVICE"
+	it "onto a block device, and from it" onto_a_device
+else
+	echo "ok $((++n_cases)) - onto a block device, and from it # SKIP no loop device or no qemu-io"
+fi
 it "lengths that fill no block" odd_length
 if command -v qemu-io >/dev/null; then
 	it "--verify sees a copy that differs" verify_can_fail

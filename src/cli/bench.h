@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "berth/initiator.h"
+#include "due.h"
 #include "histogram.h"
 
 struct bench {
@@ -36,15 +37,17 @@ struct job {
 	unsigned index, n_conns;
 	struct bench_conn *conns;
 	struct berth_pool *pool;
-	struct bench_flight *idle; /* held back by --rate */
+	struct due due;
+	struct bench_flight *idle, **idle_end; /* held back by --rate, the one that waits longest first */
 	int epoll;
 	int phase;                 /* as last looked at */
 	bool filling, checking;    /* --verify: before and after the run */
 	unsigned n_flying;
 	uint64_t random;
-	uint64_t now_ns, next_ns;
+	uint64_t now_ns;
 	_Alignas(64) _Atomic uint64_t n_done; /* in phase RUN, both directions */
 	struct histogram read, write;
+	struct histogram read_due, write_due; /* --rate: from when they were due */
 	uint64_t n_checked;
 	/* the library's own view of all connections at the end */
 	uint64_t receive_calls, send_calls, placed_bytes, copied_bytes, n_reconnects;

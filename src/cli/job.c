@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include "bench.h"
 #include "check.h"
@@ -27,7 +28,7 @@ struct bench_flight {
 	struct bench_conn *conn;
 	struct bench_flight *next;
 	uint8_t *buf;
-	uint64_t unit, start_ns;
+	uint64_t unit, start_ns, due_ns;
 	bool writes;
 };
 
@@ -179,14 +180,27 @@ static void check_data(struct bench_conn *c, struct bench_flight *f)
 	}
 }
 
+/* pace - now, or when one is due. */
 static void pace(struct job *j, struct bench_flight *f)
 {
 	if (!j->b->rate || j->filling || j->checking) {
 		launch(f);
 		return;
 	}
-	f->next = j->idle;
-	j->idle = f;
+	if (!j->idle)
+		j->idle_end = &j->idle;
+	f->next = NULL;
+	*j->idle_end = f;
+	j->idle_end = &f->next;
+}
+
+static void count(struct job *j, const struct bench_flight *f)
+{
+	histogram_add(f->writes ? &j->write : &j->read, j->now_ns - f->start_ns);
+	if (j->b->rate)
+		histogram_add(f->writes ? &j->write_due : &j->read_due, j->now_ns - f->due_ns);
+	atomic_store_explicit(&j->n_done,
+		atomic_load_explicit(&j->n_done, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
 static void on_done(void *ctx, const struct berth_result *r)
@@ -210,12 +224,8 @@ static void on_done(void *ctx, const struct berth_result *r)
 	}
 	if (c->version)
 		check_data(c, f);
-	if (j->phase == BENCH_RUN && !j->checking) {
-		histogram_add(f->writes ? &j->write : &j->read, j->now_ns - f->start_ns);
-		atomic_store_explicit(&j->n_done,
-			atomic_load_explicit(&j->n_done, memory_order_relaxed) + 1,
-			memory_order_relaxed);
-	}
+	if (j->phase == BENCH_RUN && !j->checking)
+		count(j, f);
 	pace(j, f);
 }
 
@@ -240,45 +250,44 @@ static void serve_all(struct job *j)
 		serve(j, &j->conns[i]);
 }
 
-/* release - as many of those held back as the rate allows by now. */
+/* release - as many of those held back as are due by now. */
 static void release(struct job *j)
 {
-	uint64_t gap = j->b->rate ? j->b->n_jobs * 1000000000ull / j->b->rate : 0;
 	uint64_t now = bench_clock();
 
-	if (j->next_ns + 100000000 < now) /* what was missed long ago is not made up for */
-		j->next_ns = now;
-	while (j->idle && (j->next_ns <= now || j->phase == BENCH_STOP)) {
+	while (j->idle && (due_ns(&j->due) <= now || j->phase == BENCH_STOP)) {
 		struct bench_flight *f = j->idle;
 
 		j->idle = f->next;
 		j->now_ns = now;
-		j->next_ns += gap;
+		f->due_ns = due_ns(&j->due);
+		due_took(&j->due);
 		launch(f);
-		berth_flush(f->conn->s);
+		if (!j->idle || j->idle->conn != f->conn || due_ns(&j->due) > now)
+			berth_flush(f->conn->s);
 	}
 }
 
+/* wait_for_events - at most until a request is due that could begin. */
 static int wait_for_events(struct job *j, struct epoll_event *ev)
 {
+	uint64_t begin, now, until;
 	struct timespec t = {.tv_nsec = IDLE_MS * 1000000};
-	uint64_t begin, now;
 	int n = 0;
 
-	if (j->b->spin_ns && !j->idle) {
-		begin = bench_clock();
-		do {
-			n = epoll_wait(j->epoll, ev, EVENTS, 0);
-			now = bench_clock();
-		} while (!n && now - begin < j->b->spin_ns);
-		if (n)
-			return n;
-	}
-	if (j->idle) {
+	if (!j->b->spin_ns && !j->idle)
+		return epoll_pwait2(j->epoll, ev, EVENTS, &t, NULL);
+	begin = now = bench_clock();
+	until = begin + (uint64_t)t.tv_nsec;
+	if (j->idle)
+		until = MAX(MIN(until, due_ns(&j->due)), begin);
+	while (!n && now < until && now - begin < j->b->spin_ns) {
+		n = epoll_wait(j->epoll, ev, EVENTS, 0);
 		now = bench_clock();
-		t.tv_nsec =
-			(long)(j->next_ns > now ? MIN(j->next_ns - now, (uint64_t)t.tv_nsec) : 0);
 	}
+	if (n)
+		return n;
+	t.tv_nsec = (long)(until > now ? until - now : 0);
 	return epoll_pwait2(j->epoll, ev, EVENTS, &t, NULL);
 }
 
@@ -313,7 +322,7 @@ static void launch_all(struct job *j)
 		struct bench_conn *c = &j->conns[i];
 
 		for (uint64_t k = 0; k < j->b->depth; k++)
-			launch(&c->flights[k]);
+			pace(j, &c->flights[k]);
 		berth_flush(c->s);
 	}
 }
@@ -464,6 +473,8 @@ static void wait_for_the_others(struct job *j)
 void *job_run(void *ctx)
 {
 	struct job *j = ctx;
+
+	prctl(PR_SET_TIMERSLACK, 1ul); /* the kernel's 50 us would be told as the target's */
 	j->random = (j->b->run ^ (j->index + 1) * 0x9e3779b97f4a7c15ull) | 1;
 	set_up(j);
 	if (!j->error)
@@ -473,6 +484,7 @@ void *job_run(void *ctx)
 	if (!atomic_load(&j->b->trouble)) {
 		j->phase = BENCH_RAMP;
 		spread(j);
+		due_init(&j->due, j->b->rate, j->index, j->b->n_jobs, bench_clock());
 		launch_all(j);
 		loop(j);
 		check_all(j);

@@ -10,6 +10,8 @@ void outcome_add(struct outcome *o, const struct job *j)
 {
 	histogram_merge(&o->read, &j->read);
 	histogram_merge(&o->write, &j->write);
+	histogram_merge(&o->read_due, &j->read_due);
+	histogram_merge(&o->write_due, &j->write_due);
 	o->n_checked += j->n_checked;
 	o->n_reconnects += j->n_reconnects;
 	o->receive_calls += j->receive_calls;
@@ -41,20 +43,30 @@ static uint64_t requests(const struct outcome *o)
 
 /* --- for people --- */
 
-static void tell_way(
-	const char *way, const struct outcome *o, const struct bench *b, const struct histogram *h)
+static void tell_latency(const struct histogram *h)
+{
+	printf("us: mean %.1f", mean(h) / 1e3);
+	for (size_t i = 0; i < ARRAY_LEN(percentiles); i++)
+		printf("  %s %.1f", percentiles[i].name,
+			(double)histogram_percentile(h, percentiles[i].permyriad) / 1e3);
+	printf("  max %.1f\n", (double)h->max / 1e3);
+}
+
+static void tell_way(const char *way, const struct outcome *o, const struct bench *b,
+	const struct histogram *h, const struct histogram *due)
 {
 	double rate = per_second(h->n, o);
 	char text[32];
 
 	if (!h->n)
 		return;
-	printf("  %-6s %10.0f IOPS  %10s/s   us: mean %.1f", way, rate,
-		client_bytes(rate * (double)b->bs, text), mean(h) / 1e3);
-	for (size_t i = 0; i < ARRAY_LEN(percentiles); i++)
-		printf("  %s %.1f", percentiles[i].name,
-			(double)histogram_percentile(h, percentiles[i].permyriad) / 1e3);
-	printf("  max %.1f\n", (double)h->max / 1e3);
+	printf("  %-6s %10.0f IOPS  %10s/s   ", way, rate,
+		client_bytes(rate * (double)b->bs, text));
+	tell_latency(h);
+	if (b->rate) {
+		printf("  %-6s %29s   ", "", "from when they were due");
+		tell_latency(due);
+	}
 }
 
 void outcome_tell(const struct outcome *o, const struct bench *b)
@@ -65,8 +77,8 @@ void outcome_tell(const struct outcome *o, const struct bench *b)
 	       " connections of depth %" PRIu64 ", %.1f s%s\n",
 		b->rw, b->bs, b->n_jobs, b->n_conns, b->depth, (double)o->ns / 1e9,
 		o->interrupted ? " (interrupted)" : "");
-	tell_way("read", o, b, &o->read);
-	tell_way("write", o, b, &o->write);
+	tell_way("read", o, b, &o->read, &o->read_due);
+	tell_way("write", o, b, &o->write, &o->write_due);
 	if (!requests(o))
 		printf("  no request was answered in this time\n");
 	printf("  client %10.2f us CPU a request (%.2f user, %.2f system)\n",
@@ -94,19 +106,27 @@ static void json_text(const char *name, const char *value)
 	putchar('"');
 }
 
-static void json_way(
-	const char *way, const struct outcome *o, const struct bench *b, const struct histogram *h)
+static void json_latency(const char *name, const struct histogram *h)
+{
+	printf(", \"%s\": {\"min\": %" PRIu64 ", \"mean\": %.0f", name, h->min, mean(h));
+	for (size_t i = 0; i < ARRAY_LEN(percentiles); i++)
+		printf(", \"%s\": %" PRIu64, percentiles[i].name,
+			histogram_percentile(h, percentiles[i].permyriad));
+	printf(", \"max\": %" PRIu64 "}", h->max);
+}
+
+static void json_way(const char *way, const struct outcome *o, const struct bench *b,
+	const struct histogram *h, const struct histogram *due)
 {
 	double rate = per_second(h->n, o);
 
 	printf("  \"%s\": {\"requests\": %" PRIu64 ", \"bytes\": %" PRIu64
-	       ", \"iops\": %.1f, \"bytes_per_s\": %.0f, \"latency_ns\": "
-	       "{\"min\": %" PRIu64 ", \"mean\": %.0f",
-		way, h->n, h->n * b->bs, rate, rate * (double)b->bs, h->min, mean(h));
-	for (size_t i = 0; i < ARRAY_LEN(percentiles); i++)
-		printf(", \"%s\": %" PRIu64, percentiles[i].name,
-			histogram_percentile(h, percentiles[i].permyriad));
-	printf(", \"max\": %" PRIu64 "}},\n", h->max);
+	       ", \"iops\": %.1f, \"bytes_per_s\": %.0f",
+		way, h->n, h->n * b->bs, rate, rate * (double)b->bs);
+	json_latency("latency_ns", h);
+	if (b->rate)
+		json_latency("latency_due_ns", due);
+	printf("},\n");
 }
 
 static void json_asked(const struct bench *b)
@@ -135,8 +155,8 @@ void outcome_tell_json(const struct outcome *o, const struct bench *b)
 	json_asked(b);
 	printf("  \"seconds\": %.3f, \"interrupted\": %s, \"reconnects\": %" PRIu64 ",\n",
 		(double)o->ns / 1e9, yes(o->interrupted), o->n_reconnects);
-	json_way("read", o, b, &o->read);
-	json_way("write", o, b, &o->write);
+	json_way("read", o, b, &o->read, &o->read_due);
+	json_way("write", o, b, &o->write, &o->write_due);
 	printf("  \"client\": {\"cpu_user_s\": %.4f, \"cpu_system_s\": %.4f, \"cpu_us_per_request\": %.4f, "
 	       "\"receive_calls\": %" PRIu64 ", \"send_calls\": %" PRIu64
 	       ", \"placed_bytes\": %" PRIu64 ", \"copied_bytes\": %" PRIu64 "},\n",

@@ -8,7 +8,7 @@ struct outcome {
 	uint64_t ns;                 /* measured time */
 	bool interrupted;            /* a signal ended it early */
 	double cpu_user, cpu_system; /* seconds of this process between the marks */
-	struct histogram read, write;
+	struct histogram read, write, read_due, write_due;
 	uint64_t n_checked, n_reconnects, receive_calls, send_calls, placed_bytes, copied_bytes;
 };
 

@@ -1,13 +1,7 @@
 /* copy.c - `berth copy`: from a file or disk to a file or disk, with several requests under way.
  *
- * A slot carries one piece at a time through its steps; the loop takes each as far as it goes
- * without waiting, then sends what has gathered and waits for answers:
- *
- *   copying:    idle -> reading -> (writing | zeroing), a stretch after the other -> idle
- *   verifying:  idle -> reading -> reading the copy -> compared -> idle
- *
- * Holes of a source, file or thin disk, are not read. Zeros, holes or not, stay holes in a file, and are
- * given to a thin disk without their bytes. */
+ * The loop takes each slot (piece.h) as far as it goes without waiting, then sends what has gathered and waits for
+ * answers. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -22,39 +16,9 @@
 #include "end.h"
 #include "log.h"
 #include "parse.h"
+#include "piece.h"
 
-enum { PIECE = 1 << 20, STRETCH = 1 << 16, DEPTH_MAX = END_DEPTH };
-
-enum step { IDLE, READING, READING_COPY, WRITING, ZEROING };
-
-struct slot {
-	enum step step;
-	bool hole; /* known to be zeros without being read */
-	uint64_t off;
-	uint64_t len;  /* of the source */
-	uint64_t at;   /* so much of it the destination has */
-	uint64_t part; /* on its way there */
-	bool zero;     /* so are the bytes of the part */
-	uint8_t *buf, *copy;
-	struct slot_io io;
-};
-
-struct copying {
-	struct end src, dst;
-	struct client_words client;
-	bool verify, verifying;
-	bool touched; /* the destination is no longer what it was */
-	uint64_t depth, piece, len, pos, done;
-	uint64_t n_data, n_zero; /* bytes written, and bytes that were zeros */
-	uint64_t data_from, data_to;
-	struct slot slots[DEPTH_MAX];
-	unsigned n_busy;
-	int error;
-	bool differs;
-	char why[CLI_WHY];
-	struct progress progress;
-	uint64_t begin_ns;
-};
+enum { PIECE = 1 << 20 };
 
 static uint64_t clock_ns(void)
 {
@@ -62,175 +26,6 @@ static uint64_t clock_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void fail(struct copying *c, const struct end *e, int error, const char *why)
-{
-	if (c->error)
-		return;
-	c->error = error;
-	snprintf(c->why, sizeof(c->why), "%s: %s", e->label, why);
-}
-
-/* --- pieces --- */
-
-static bool is_zero(const uint8_t *buf, size_t len)
-{
-	return !buf[0] && !memcmp(buf, buf + 1, len - 1);
-}
-
-/* next_piece - false: all are given out. */
-static bool next_piece(struct copying *c, struct slot *s)
-{
-	uint64_t most = c->piece;
-
-	if (c->pos >= c->len || c->error)
-		return false;
-	if (c->pos >= c->data_to)
-		end_data(&c->src, c->pos, &c->data_from, &c->data_to);
-	s->off = c->pos;
-	s->at = 0;
-	s->hole = c->pos < c->data_from;
-	if (s->hole && !c->verifying)
-		most = MAX(round_down(MIN(end_max_zero(&c->dst), 64ull << 20), c->piece), c->piece);
-	s->len = MIN((s->hole ? c->data_from : MIN(c->data_to, c->len)) - c->pos, most);
-	c->pos += s->len;
-	return true;
-}
-
-/* The destination takes whole blocks: behind the end of the source are zeros. */
-static uint64_t padded(const struct copying *c, uint64_t len)
-{
-	return round_up(len, end_unit(&c->dst));
-}
-
-/* stretch - the length of what comes next in the piece: zeros, or none of them, as far as the destination makes a
- * difference between the two. */
-static uint64_t stretch(const struct copying *c, const struct slot *s, bool *zerop)
-{
-	const uint8_t *from = s->buf + s->at;
-	uint64_t left = s->len - s->at, n = left;
-
-	if (s->hole) {
-		*zerop = true;
-		return left;
-	}
-	if (end_takes_zeros(&c->dst))
-		n = MIN(left, STRETCH);
-	*zerop = is_zero(from, n);
-	while (n < left && is_zero(from + n, MIN(left - n, STRETCH)) == *zerop)
-		n += MIN(left - n, STRETCH);
-	return n;
-}
-
-static void give_stretch(struct copying *c, struct slot *s)
-{
-	uint64_t off = s->off + s->at;
-	uint8_t *from = s->buf + s->at;
-
-	s->part = stretch(c, s, &s->zero);
-	if (s->zero && end_zero(&c->dst, &s->io, off, padded(c, s->part))) {
-		s->step = ZEROING;
-		return;
-	}
-	if (s->hole) { /* may be longer than the buffer */
-		s->part = MIN(s->part, c->piece);
-		from = memset(s->buf, 0, padded(c, s->part));
-	}
-	s->step = WRITING;
-	end_write(&c->dst, &s->io, off, from, (uint32_t)padded(c, s->part));
-}
-
-static void finish_piece(struct copying *c, struct slot *s)
-{
-	s->step = IDLE;
-	c->n_busy--;
-}
-
-static void stretch_given(struct copying *c, struct slot *s)
-{
-	*(s->zero ? &c->n_zero : &c->n_data) += s->part;
-	c->done += s->part;
-	s->at += s->part;
-	if (s->at < s->len)
-		give_stretch(c, s);
-	else
-		finish_piece(c, s);
-}
-
-static void compare(struct copying *c, struct slot *s)
-{
-	uint64_t at = 0;
-	char why[80];
-
-	if (!memcmp(s->buf, s->copy, s->len))
-		return;
-	while (s->buf[at] == s->copy[at])
-		at++;
-	snprintf(why, sizeof(why), "differs from the source at offset %" PRIu64, s->off + at);
-	c->differs = true;
-	fail(c, &c->dst, -EILSEQ, why);
-}
-
-static void begin_piece(struct copying *c, struct slot *s)
-{
-	c->n_busy++;
-	if (s->hole && !c->verifying) {
-		give_stretch(c, s);
-		return;
-	}
-	memset(s->buf + s->len, 0, padded(c, s->len) - s->len);
-	s->step = READING;
-	if (s->hole)
-		memset(s->buf, 0, s->len);
-	else
-		end_read(&c->src, &s->io, s->off, s->buf, (uint32_t)s->len);
-}
-
-static void was_read(struct copying *c, struct slot *s)
-{
-	if (c->verifying) {
-		s->step = READING_COPY;
-		end_read(&c->dst, &s->io, s->off, s->copy, (uint32_t)padded(c, s->len));
-	} else {
-		give_stretch(c, s);
-	}
-}
-
-static void was_read_back(struct copying *c, struct slot *s)
-{
-	compare(c, s);
-	c->done += s->len;
-	finish_piece(c, s);
-}
-
-/* advance - one slot as far as it goes, to the end of a piece at most: from file to file nothing ever waits, and
- * between two pieces there are progress and signals to see to. */
-static void advance(struct copying *c, struct slot *s)
-{
-	if (s->io.waiting || (s->step == IDLE && !next_piece(c, s)))
-		return;
-	if (s->step == IDLE)
-		begin_piece(c, s);
-	while (!s->io.waiting && s->step != IDLE) {
-		if (s->step == ZEROING && s->io.error == -EREMOTEIO) {
-			c->dst.no_same =
-				true; /* a thin disk that does not know WRITE SAME after all */
-			give_stretch(c, s);
-			continue;
-		}
-		if (s->io.error) {
-			fail(c, s->step == READING ? &c->src : &c->dst, s->io.error, s->io.why);
-			finish_piece(c, s);
-			return;
-		}
-		if (s->step == READING)
-			was_read(c, s);
-		else if (s->step == READING_COPY)
-			was_read_back(c, s);
-		else
-			stretch_given(c, s);
-	}
 }
 
 /* --- the loop --- */
@@ -245,7 +40,7 @@ static void serve(struct copying *c, struct end *e)
 	rc = berth_service(e->s);
 	if (rc) {
 		berth_info(e->s, &info);
-		fail(c, e, rc, *info.why ? info.why : strerror(-rc));
+		copy_fail(c, e, rc, *info.why ? info.why : strerror(-rc));
 	}
 }
 
@@ -293,7 +88,7 @@ static void show(struct copying *c)
 static void look_for_signals(struct copying *c)
 {
 	if (client_caught())
-		fail(c, &c->dst, -EINTR, "interrupted");
+		copy_fail(c, &c->dst, -EINTR, "interrupted");
 }
 
 /* nothing_to_do - until an answer comes. One may have come while a slot asked for holes: then its own slot has. */
@@ -318,7 +113,7 @@ static int pass(struct copying *c)
 	c->begin_ns = clock_ns();
 	do {
 		for (uint64_t i = 0; i < c->depth; i++)
-			advance(c, &c->slots[i]);
+			slot_advance(c, &c->slots[i]);
 		show(c);
 		if (nothing_to_do(c))
 			wait_for_answers(c);
@@ -347,7 +142,7 @@ static int plan(struct copying *c)
 	int rc;
 
 	if (end_same(&c->src, &c->dst)) {
-		fail(c, &c->dst, -EINVAL, "is the source itself");
+		copy_fail(c, &c->dst, -EINVAL, "is the source itself");
 		return c->error;
 	}
 	c->len = c->src.len;
@@ -360,7 +155,7 @@ static int plan(struct copying *c)
 	rc = end_prepare(&c->dst, c->len, c->why, sizeof(c->why));
 	c->touched = !rc;
 	if (!rc && round_up(c->len, end_unit(&c->dst)) > c->dst.len) {
-		fail(c, &c->dst, -ENOSPC, "the last block of the source does not fit");
+		copy_fail(c, &c->dst, -ENOSPC, "the last block of the source does not fit");
 		return c->error;
 	}
 	c->piece = MIN(MIN((uint64_t)PIECE, end_max(&c->src)), end_max(&c->dst));
@@ -368,7 +163,7 @@ static int plan(struct copying *c)
 	if (!rc)
 		rc = take_buffers(c);
 	if (rc == -ENOMEM)
-		fail(c, &c->src, rc, "out of memory");
+		copy_fail(c, &c->src, rc, "out of memory");
 	else if (rc)
 		c->error = rc;
 	return rc;

@@ -14,34 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
-#include "bench.h"
 #include "check.h"
+#include "job_in.h"
 #include "pattern.h"
 
 enum { EVENTS = 64, IDLE_MS = 50, SWEEP_NS = 200000000 };
 #define BUSY 0x80000000u
-
-struct bench_flight {
-	struct bench_conn *conn;
-	struct bench_flight *next;
-	uint8_t *buf;
-	uint64_t unit, start_ns, due_ns;
-	bool writes;
-};
-
-struct bench_conn {
-	struct job *job;
-	struct berth_session *s;
-	struct bench_flight *flights;
-	uint8_t *memory;
-	size_t memory_len;
-	uint64_t first, n_units, cursor; /* the part of the region, in units */
-	uint32_t *version;
-	struct berth_info met; /* before its first request */
-};
 
 uint64_t bench_clock(void)
 {
@@ -67,7 +47,7 @@ static uint64_t random_below(struct job *j, uint64_t n)
 	return (uint64_t)((unsigned __int128)job_random(j) * n >> 64);
 }
 
-static void fail(struct job *j, int error, const char *what)
+void job_fail(struct job *j, int error, const char *what)
 {
 	if (!j->error) {
 		j->error = error;
@@ -155,7 +135,7 @@ static void launch(struct bench_flight *f)
 		     ? berth_write(c->s, offset / b->disk.block_len, n_blocks, &iov, 1, on_done, f)
 		     : berth_read(c->s, offset / b->disk.block_len, n_blocks, &iov, 1, on_done, f);
 	if (rc < 0)
-		fail(j, rc, strerror(-rc));
+		job_fail(j, rc, strerror(-rc));
 	else
 		j->n_flying++;
 }
@@ -219,7 +199,7 @@ static void on_done(void *ctx, const struct berth_result *r)
 		snprintf(why, sizeof(why), "%s at offset %llu: %s", f->writes ? "write" : "read",
 			(unsigned long long)(j->b->offset + (c->first + f->unit) * j->b->bs),
 			berth_result_text(r, text, sizeof(text)));
-		fail(j, r->error, why);
+		job_fail(j, r->error, why);
 		return;
 	}
 	if (c->version)
@@ -240,7 +220,7 @@ static void serve(struct job *j, struct bench_conn *c)
 		struct berth_info info;
 
 		berth_info(c->s, &info);
-		fail(j, rc, *info.why ? info.why : strerror(-rc));
+		job_fail(j, rc, *info.why ? info.why : strerror(-rc));
 	}
 }
 
@@ -368,89 +348,17 @@ static void spread(struct job *j)
 
 /* --- beginning and end --- */
 
-/* meet - what a disk tells a new session (UNIT ATTENTION) it says to this, not in place of a read's data, which would
- * have to be moved, and not while the clock runs. Whatever else is wrong the requests will find out. */
-static void meet(struct bench_conn *c)
-{
-	static const struct berth_command ready = {.lun = -1, .flags = BERTH_REPEATABLE};
-
-	berth_command_wait(c->s, &ready, NULL); /* TEST UNIT READY */
-	berth_info(c->s, &c->met);
-}
-
-static int conn_init(struct bench_conn *c, struct job *j, uint64_t number)
-{
-	struct bench *b = j->b;
-	struct berth_options o = b->options;
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
-	int rc;
-
-	c->job = j;
-	c->first = b->verify ? b->n_units * number / b->n_conns : 0;
-	c->n_units = b->verify ? b->n_units * (number + 1) / b->n_conns - c->first : b->n_units;
-	c->memory_len = round_up(b->bs, 4096) * b->depth;
-	c->memory = mmap(
-		NULL, c->memory_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	c->flights = calloc(b->depth, sizeof(*c->flights));
-	if (b->verify)
-		c->version = calloc(c->n_units, sizeof(*c->version));
-	if (c->memory == MAP_FAILED || !c->flights || (b->verify && !c->version)) {
-		fail(j, -ENOMEM, "out of memory");
-		return -ENOMEM;
-	}
-	madvise(c->memory, c->memory_len, MADV_HUGEPAGE);
-	for (uint64_t i = 0; i < b->depth; i++) {
-		c->flights[i] = (struct bench_flight){
-			.conn = c, .buf = c->memory + i * round_up(b->bs, 4096)};
-		pattern_fill(c->flights[i].buf, b->bs / PATTERN_SECTOR * PATTERN_SECTOR, b->run, i,
-			number);
-	}
-	o.pool = j->pool;
-	rc = berth_open_wait(&c->s, &b->url, &o, j->why, sizeof(j->why));
-	if (!rc && epoll_ctl(j->epoll, EPOLL_CTL_ADD, berth_fd(c->s), &ev) < 0)
-		rc = -errno;
-	if (rc) {
-		j->error = rc;
-		atomic_store(&b->trouble, true);
-		return rc;
-	}
-	meet(c);
-	return 0;
-}
-
-static void conn_deinit(struct bench_conn *c)
-{
-	struct job *j = c->job;
-	struct berth_info info;
-
-	if (!j)
-		return;
-	if (c->s) {
-		berth_info(c->s, &info);
-		j->receive_calls += info.receive_calls - c->met.receive_calls;
-		j->send_calls += info.send_calls - c->met.send_calls;
-		j->placed_bytes += info.placed_bytes - c->met.placed_bytes;
-		j->copied_bytes += info.copied_bytes - c->met.copied_bytes;
-		j->n_reconnects += info.n_reconnects;
-		berth_close(c->s);
-	}
-	free(c->flights);
-	free(c->version);
-	if (c->memory != MAP_FAILED)
-		munmap(c->memory, c->memory_len);
-}
-
 static void set_up(struct job *j)
 {
 	j->conns = calloc(j->n_conns, sizeof(*j->conns));
 	j->pool = berth_pool_new();
 	j->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (!j->conns || !j->pool || j->epoll < 0) {
-		fail(j, -ENOMEM, "out of memory");
+		job_fail(j, -ENOMEM, "out of memory");
 		return;
 	}
 	for (unsigned i = 0; i < j->n_conns && !atomic_load(&j->b->trouble); i++) {
-		if (conn_init(&j->conns[i], j, j->index + (uint64_t)i * j->b->n_jobs))
+		if (bench_conn_init(&j->conns[i], j, j->index + (uint64_t)i * j->b->n_jobs))
 			return;
 	}
 }
@@ -490,7 +398,7 @@ void *job_run(void *ctx)
 		check_all(j);
 	}
 	for (unsigned i = 0; j->conns && i < j->n_conns; i++)
-		conn_deinit(&j->conns[i]);
+		bench_conn_deinit(&j->conns[i]);
 	free(j->conns);
 	berth_pool_free(j->pool);
 	return NULL;

@@ -68,6 +68,9 @@ static int open_file(struct end *e, char *err, size_t err_len)
 	if (e->fd < 0 && errno == ENOENT && e->writes) {
 		e->fd = open(e->name, flags | O_CREAT | O_EXCL, 0666);
 		e->made = e->fd >= 0;
+		/* Another has made it by now, or it is a link to nothing yet. */
+		if (!e->made && errno == EEXIST)
+			e->fd = open(e->name, flags | O_CREAT, 0666);
 	}
 	if (e->fd < 0 && errno == EISDIR)
 		return refuse(err, err_len, -EINVAL, e->label, NEITHER);
@@ -104,6 +107,15 @@ static bool claim_file(const struct end *e)
 	return fcntl(e->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
 }
 
+/* is_named - the file is still to be found. One that was locked when its maker had given it up is not. */
+static bool is_named(const struct end *e)
+{
+	struct stat st, named;
+
+	return fstat(e->fd, &st) == 0 && stat(e->name, &named) == 0 && st.st_dev == named.st_dev &&
+	       st.st_ino == named.st_ino;
+}
+
 /* claim_device - O_EXCL: nobody has it mounted, or serves it. errno is set. */
 static bool claim_device(struct end *e)
 {
@@ -124,6 +136,8 @@ int end_claim(struct end *e, char *err, size_t err_len)
 		return refuse(err, err_len, -errno, e->label, NULL);
 	if (!e->is_device && !claim_file(e))
 		return refuse(err, err_len, -EBUSY, e->label, "in use by another process");
+	if (!e->is_device && e->writes && !is_named(e))
+		return refuse(err, err_len, -ESTALE, e->label, "was replaced while it was opened");
 	return 0;
 }
 
@@ -161,12 +175,9 @@ bool end_same(const struct end *a, const struct end *b)
 
 bool end_undo(struct end *e)
 {
-	struct stat st, named;
-
-	if (!e->made || lseek(e->fd, 0, SEEK_DATA) >= 0 || errno != ENXIO)
+	if (!e->made || !claim_file(e) || !is_named(e))
 		return false;
-	if (fstat(e->fd, &st) < 0 || lstat(e->name, &named) < 0 || st.st_dev != named.st_dev ||
-		st.st_ino != named.st_ino)
+	if (lseek(e->fd, 0, SEEK_DATA) >= 0 || errno != ENXIO)
 		return false;
 	e->made = false;
 	return unlink(e->name) == 0;

@@ -34,12 +34,14 @@ enum { END_DEPTH = 64 };
 /* end_open - 0, or -errno with one line in err. A file that is to be written is made if need be, and is not
  * changed before end_prepare(). */
 int end_open(struct end *e, const char *name, bool writes, const struct client_words *w, char *err, size_t err_len);
-/* end_claim - a file is locked, a device that is to be written taken for itself; -EBUSY: somebody else has it. */
+/* end_claim - a file is locked, a device that is to be written taken for itself; -EBUSY: somebody else has it; -ESTALE: it
+ * has lost its name since it was opened. */
 int end_claim(struct end *e, char *err, size_t err_len);
 /* end_prepare - a destination takes on the length: files are emptied and grown, disks must be long enough. */
 int end_prepare(struct end *e, uint64_t len, char *err, size_t err_len);
 bool end_same(const struct end *a, const struct end *b); /* the very same file or disk */
-/* end_undo - after a failure: a destination file that was made, and holds nothing yet, is removed. True: it was. */
+/* end_undo - after a failure: a destination file that was made, holds nothing yet, and that nobody else has claimed, is
+ * removed. True: it was. */
 bool end_undo(struct end *e);
 void end_close(struct end *e);                            /* safe to call twice, and on one that is all zero */
 

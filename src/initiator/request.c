@@ -231,12 +231,25 @@ void request_answered(struct berth_session *s, struct request *r, uint8_t status
 	request_end(s, r, -EREMOTEIO);
 }
 
+/* waiting_lost - what was sent, not begun, and waits to be sent again, if it must not go over another connection. */
+static void waiting_lost(struct berth_session *s, struct list *waiting)
+{
+	list_for_each_safe(node, tmp, waiting) {
+		struct request *r = list_entry(node, struct request, link);
+
+		if (r->tries && r->change.repeat == REPEAT_UNBEGUN)
+			request_end(s, r, s->closing ? -ECANCELED : -ECONNRESET);
+	}
+}
+
 void requests_lost(struct berth_session *s)
 {
 	struct list back;
 
 	list_init(&back);
 	requests_batch_sent(s);
+	waiting_lost(s, &s->queue);
+	waiting_lost(s, &s->later);
 	while (!list_empty(&s->active)) {
 		struct request *r = list_first(&s->active, struct request, link);
 

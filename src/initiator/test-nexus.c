@@ -490,6 +490,19 @@ static void what_is_repeated(void **state)
 	end();
 }
 
+/* One that was told BUSY and waits was asked for on the connection that is lost, like one that is under way. */
+static void a_flush_that_waits_is_lost_too(void **state)
+{
+	begin((struct berth_options){.reconnect_ms = 5000});
+	assert_true(berth_sync(d.s, on_end, &ends[0]) >= 0);
+	dummy_status(&d, dummy_hear(&d, OP_SCSI_COMMAND)->itt, 8);
+	dummy_hang_up(&d);
+	ENDED(0, -ECONNRESET);
+	dummy_login(&d);
+	assert_true(dummy_silence(&d));
+	end();
+}
+
 /* A read of which half has come begins anew; what came is overwritten. */
 static void half_a_read(void **state)
 {
@@ -676,6 +689,7 @@ int main(void)
 		CASE(pings),
 		CASE(what_is_repeated),
 		CASE(half_a_read),
+		CASE(a_flush_that_waits_is_lost_too),
 		CASE(without_reconnect_all_ends),
 		CASE(gives_up_in_the_end),
 		CASE(lies_about_data),

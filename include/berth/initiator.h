@@ -44,7 +44,8 @@
  * a loss have survived a target's restart the library cannot know: see berth_info.n_reconnects.
  * BUSY, TASK SET FULL and UNIT ATTENTION mean that a command was not begun: reads, writes, flushes
  * and what is BERTH_REPEATABLE are sent again, as long as their time lasts. Most targets say UNIT ATTENTION (29h) to the
- * first command of every session, so any other command may meet that after berth_open() and after a reconnection.
+ * first command of every session, so any other command may meet that after berth_open() and after a reconnection. A flush
+ * that meets it later than that ends with -EREMOTEIO: the target was reset, and what it had may be gone.
  *
  * Threads. A session, and a pool, is used by one thread at a time. Different sessions with
  * different pools have nothing in common. */

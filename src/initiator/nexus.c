@@ -165,6 +165,7 @@ void nexus_ready(struct berth_session *s)
 	s->counted = s->counted_before;
 	s->n_reconnects += s->once_ready;
 	s->once_ready = true;
+	s->once_answered = false;
 	s->n_attempts = 0;
 	s->ping_ns = 0;
 	s->heard_ns = s->now_ns;

@@ -103,6 +103,7 @@ struct berth_session {
 	uint64_t lun;
 	uint8_t isid[6];
 	bool discovery, once_ready;
+	bool once_answered;            /* a SCSI status came over this connection */
 	/* the connection */
 	struct framer framer;
 	struct dpt dpt;

@@ -11,7 +11,7 @@
 
 enum { TRIES_MAX = 200, LOSSES_MAX = 5, AGAIN_MS = 10, AGAIN_MS_MAX = 500, ABORT_MS = 5000 };
 enum { STATUS_GOOD = 0x00, STATUS_CHECK = 0x02, STATUS_BUSY = 0x08, STATUS_FULL = 0x28 };
-enum { KEY_UNIT_ATTENTION = 0x06 };
+enum { KEY_UNIT_ATTENTION = 0x06, ASC_RESET = 0x29 };
 enum { NUMBER_GENS = 1 << 12 };
 
 #define MS 1000000ull
@@ -201,18 +201,24 @@ static void again(struct berth_session *s, struct request *r, uint64_t delay_ms)
 	s->tick_ns = MIN(s->tick_ns, r->again_ns);
 }
 
-static bool is_unit_attention(const struct request *r)
+/* is_attention - one that is only news. A flush that is told of a power on or reset (29h) in the middle of a session is
+ * not: what had been acknowledged before may be gone, and a second flush would not bring it back. */
+static bool is_attention(const struct request *r, bool first)
 {
 	struct berth_result result = {.sense = r->sense, .sense_len = r->sense_len};
 
-	return r->status == STATUS_CHECK && berth_sense_key(&result) == KEY_UNIT_ATTENTION;
+	if (r->status != STATUS_CHECK || berth_sense_key(&result) != KEY_UNIT_ATTENTION)
+		return false;
+	return first || r->change.repeat != REPEAT_UNBEGUN ||
+	       berth_sense_code(&result) >> 8 != ASC_RESET;
 }
 
 void request_answered(struct berth_session *s, struct request *r, uint8_t status)
 {
-	bool busy = status == STATUS_BUSY || status == STATUS_FULL;
+	bool busy = status == STATUS_BUSY || status == STATUS_FULL, first = !s->once_answered;
 
 	r->status = status;
+	s->once_answered = true;
 	if (status == STATUS_GOOD) {
 		request_end(s, r, 0);
 		return;
@@ -220,7 +226,7 @@ void request_answered(struct berth_session *s, struct request *r, uint8_t status
 	/* The target has not begun it (SAM-5 5.3.1, 5.14): that is safe to do again. A buffer still
 	 * in a batch stays. */
 	if (r->change.repeat != REPEAT_NEVER && r->tries < TRIES_MAX && !r->aborting &&
-		(busy || is_unit_attention(r))) {
+		(busy || is_attention(r, first))) {
 		uint64_t wait =
 			busy ? MIN((uint64_t)AGAIN_MS << MIN(r->tries, 6), AGAIN_MS_MAX) : 0;
 

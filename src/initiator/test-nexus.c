@@ -357,13 +357,31 @@ static void not_begun_is_begun_again(void **state)
 	dummy_status(&d, dummy_hear(&d, OP_SCSI_COMMAND)->itt, 0x28); /* TASK SET FULL */
 	dummy_status(&d, dummy_hear(&d, OP_SCSI_COMMAND)->itt, 0);
 	ENDED(0, 0);
-	assert_true(berth_sync(d.s, on_end, &ends[1]) >= 0); /* a flush, too */
+	end();
+}
+
+/* A flush, too; but what was written before a reset may be gone with it, and then a second flush would promise in vain. */
+static void a_flush_is_begun_again_unless_it_met_a_reset(void **state)
+{
+	static const uint8_t reset[20] = {0, 18, 0x70, 0, 6, [9] = 10, [14] = 0x29};
+	static const uint8_t other[20] = {0, 18, 0x70, 0, 6, [9] = 10, [14] = 0x2a, 0x09};
+	struct pdu p = {.opcode = OP_SCSI_RESPONSE, .data_len = 20, .rsp.status = 2};
+
+	begin((struct berth_options){0});
+	assert_true(berth_sync(d.s, on_end, &ends[0]) >= 0);
 	p.itt = dummy_hear(&d, OP_SCSI_COMMAND)->itt;
-	dummy_say(&d, &p, attention);
+	dummy_say(&d, &p, reset); /* the session is new */
+	p.itt = dummy_hear(&d, OP_SCSI_COMMAND)->itt;
+	dummy_say(&d, &p, other);                                  /* nothing is lost by that */
+	dummy_status(&d, dummy_hear(&d, OP_SCSI_COMMAND)->itt, 8); /* BUSY */
 	dummy_hear(&d, OP_SCSI_COMMAND);
 	assert_int_equal(d.rx.cmd.cdb[0], 0x35);
 	dummy_status(&d, d.rx.itt, 0);
-	ENDED(1, 0);
+	ENDED(0, 0);
+	assert_true(berth_sync(d.s, on_end, &ends[1]) >= 0);
+	p.itt = dummy_hear(&d, OP_SCSI_COMMAND)->itt;
+	dummy_say(&d, &p, reset);
+	ENDED(1, -EREMOTEIO);
 	end();
 }
 
@@ -683,6 +701,7 @@ int main(void)
 		CASE(depth_is_kept),
 		CASE(sense_is_told),
 		CASE(not_begun_is_begun_again),
+		CASE(a_flush_is_begun_again_unless_it_met_a_reset),
 		CASE(aborts),
 		CASE(resets),
 		CASE(late_commands_are_aborted),

@@ -237,7 +237,7 @@ static void kill_while_at_it(struct server *s, unsigned times)
 	}
 }
 
-/* select_protection - SWP of the control mode page (SPC-4 7.5.10), for now or to be kept. */
+/* select_protection - SWP of the control mode page (SPC-4 7.5.10): its current value, or the saved one too. */
 static void select_protection(struct server *s, bool on, bool save)
 {
 	uint8_t page[64], list[4 + 12] = {0};
